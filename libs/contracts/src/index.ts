@@ -1,0 +1,120 @@
+export { canonicalJson } from './canonical.ts'
+export {
+  type FenceRecord,
+  fenceKey,
+  type GateRecord,
+  type InstanceRecord,
+  type StageCounters,
+  type StageRecord,
+  stageKey,
+} from './control-records.ts'
+export {
+  type ErrorCode,
+  type ErrorExtra,
+  errorTable,
+  type FieldError,
+  WeirError,
+} from './errors.ts'
+export {
+  digestOf,
+  edgeMessageId,
+  hash128,
+  idempotencyKeyOf,
+  isUuid,
+  type JobId,
+  type MessageId,
+  newUuid,
+  ownMessageId,
+  type PlanId,
+  type TenantId,
+  uuidTimeMs,
+} from './ids.ts'
+export {
+  JOB_EVENT_TYPES,
+  type JobEvent,
+  type JobEventData,
+  type JobEventType,
+} from './job-events.ts'
+export type { JoinPolicy } from './join-policy.ts'
+export { defaults, limits } from './limits.ts'
+export {
+  childItem,
+  decodeEnvelope,
+  depthOf,
+  EDGE_KINDS,
+  type EdgeMessageKind,
+  type Envelope,
+  encodeEnvelope,
+  HEADERS,
+  itemIndex,
+  type MessageKind,
+  type MessageMeta,
+  OWN_KINDS,
+  type OwnMessageKind,
+  parentItem,
+  recordKey,
+} from './message.ts'
+export {
+  type EdgeDocument,
+  edgeSchema,
+  joinSchema,
+  PIPELINE_NAME,
+  type PipelineDocument,
+  pipelineSchema,
+  type RetryDocument,
+  retrySchema,
+  type StepDocument,
+  stepSchema,
+} from './pipeline.ts'
+export type { EdgeKind, Plan, PlanEdge, PlanStep, RetryPolicy } from './plan.ts'
+export { parseStageRef, type StageRef, stageRefOf } from './stage-ref.ts'
+export {
+  BANDS,
+  type Band,
+  bandOf,
+  ERROR_CLASSES,
+  type ErrorClass,
+  FAILURE_MODES,
+  type FailureMode,
+  isTerminal,
+  JOB_STATUSES,
+  type JobStatus,
+  LANES,
+  type Lane,
+  laneOf,
+  ROLES,
+  type Role,
+  STAGE_KINDS,
+  STAGE_STATES,
+  STEP_STATUSES,
+  type StageKind,
+  type StageState,
+  type StepStatus,
+  type TaskError,
+  TERMINAL_STATUSES,
+  type TerminalStatus,
+} from './states.ts'
+export {
+  deriveTicketKey,
+  findTag,
+  formatTicketKey,
+  ownMac,
+  parseTicketKey,
+  type TicketClaims,
+  type TicketKey,
+  tagFor,
+  verifyOwnMac,
+  verifyTicket,
+  writeTicket,
+} from './ticket.ts'
+export { createTopics, type TopicSpec, type Topics } from './topics.ts'
+export {
+  ALL_ITEMS,
+  type ChangeRecord,
+  PAYLOAD_HEADERS,
+  type ReportStatus,
+  type RunChange,
+  type RunReports,
+  type TaskReport,
+  type TransitionRecord,
+} from './transitions.ts'
