@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 
 export type CommandOptions = {
   readonly cwd?: string
@@ -18,6 +18,12 @@ export type CommandResult = {
 }
 
 const outputBytesMax = 16 * 1024
+const running = new Set<ChildProcess>()
+
+/** Kills every program that `runCommand` is waiting for. */
+export function killCommands(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
 
 /** Runs a program to its end; never rejects. It is killed after `timeoutMs`. */
 export function runCommand(
@@ -34,14 +40,19 @@ export function runCommand(
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     })
+    running.add(child)
     const keep = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-outputBytesMax)
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
+    const end = (result: CommandResult): void => {
+      running.delete(child)
+      resolve(result)
+    }
     child.once('error', (error: NodeJS.ErrnoException) =>
-      resolve({ code: -1, found: error.code !== 'ENOENT', output: output + error.message }),
+      end({ code: -1, found: error.code !== 'ENOENT', output: output + error.message }),
     )
-    child.once('close', (code) => resolve({ code: code ?? -1, found: true, output }))
+    child.once('close', (code) => end({ code: code ?? -1, found: true, output }))
   })
 }

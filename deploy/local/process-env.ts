@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import { baseEnv } from './base-env.ts'
+import type { InstallationSecrets } from './installation-secrets.ts'
+import type { PlatformProcess, SecretName } from './processes.ts'
+
+/** The database that the migrations make and all roles work in. */
+export const databaseName = 'weir'
+
+export type ProcessEnvOptions = {
+  readonly home: string
+  readonly kafka: string
+  /** Connection URL of the superuser. */
+  readonly postgres: string
+  readonly secrets: InstallationSecrets
+  readonly httpPort: number
+  readonly stageKey?: string
+}
+
+const secretVariables: Record<SecretName, string> = {
+  masterKey: 'WEIR_MASTER_KEY_FILE',
+  operatorKey: 'WEIR_OPERATOR_KEY_FILE',
+  ledgerKey: 'WEIR_LEDGER_KEY_FILE',
+}
+
+// Settings of the user's own shell reach every process, save what is set here per process, what
+// belongs to the launcher, and whatever may be a credential.
+const ownVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|POSTGRES_)|KEY|PASSWORD|SECRET|TOKEN/
+
+/** The whole environment of one process: a stage is given no database, a service only its own role. */
+export function makeProcessEnv(
+  subject: PlatformProcess,
+  options: ProcessEnvOptions,
+): Record<string, string> {
+  const env: Record<string, string> = {
+    ...baseEnv(),
+    ...inheritSettings(),
+    NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
+    WEIR_KAFKA_BROKERS: options.kafka,
+    WEIR_HTTP_HOST: '127.0.0.1',
+    WEIR_HTTP_PORT: String(options.httpPort),
+  }
+  env.WEIR_PREFIX ??= 'weir'
+  env.WEIR_LOG_LEVEL ??= 'info'
+  if (subject.databaseRole) {
+    const password = options.secrets.passwords[subject.databaseRole]
+    env.WEIR_POSTGRES_URL = writeRoleUrl(options.postgres, `weir_${subject.databaseRole}`, password)
+  }
+  for (const secret of subject.secrets ?? [])
+    env[secretVariables[secret]] = options.secrets.files[secret]
+  if (options.stageKey) env.WEIR_STAGE_KEY = options.stageKey
+  return env
+}
+
+/** The same server, with another login, in Weir's database. */
+export function writeRoleUrl(adminUrl: string, login: string, password: string): string {
+  const url = new URL(adminUrl)
+  url.username = login
+  url.password = password
+  url.pathname = `/${databaseName}`
+  return url.href
+}
+
+function inheritSettings(): Record<string, string> {
+  const settings: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) {
+    const isSetting = name.startsWith('WEIR_') || name.startsWith('OTEL_')
+    if (value && isSetting && !ownVariables.test(name)) settings[name] = value
+  }
+  return settings
+}
