@@ -1,0 +1,116 @@
+import type { ConnectionOptions } from 'node:tls'
+import {
+  type ClientLogger,
+  Cluster,
+  createLogger,
+  createSocketFactory,
+  InstrumentationEmitter,
+  LEVELS,
+} from './internals.ts'
+import { patchRequestQueue } from './patches/request-queue.ts'
+
+/** The part of a pino logger that is used. */
+export type KafkaLog = {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export type KafkaSasl = {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+  readonly username: string
+  readonly password: string
+}
+
+export type KafkaConfig = {
+  /** `host:port` each. */
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly ssl?: boolean | ConnectionOptions
+  readonly sasl?: KafkaSasl
+  readonly log?: KafkaLog
+  /** How long a connection may take to open; default 3 s. */
+  readonly connectTimeoutMs?: number
+  /** How long an answer may take; default 30 s. */
+  readonly requestTimeoutMs?: number
+}
+
+/** A connection configuration with which consumers, readers, producers and admins are made. */
+export type Kafka = {
+  readonly clientId: string
+  readonly log: KafkaLog
+  readonly clientLog: ClientLogger
+  /** Opens nothing yet. Each consumer, reader, producer and admin has a cluster of its own. */
+  createCluster(): Cluster
+}
+
+/**
+ * Retries inside the client are few on purpose: they cannot be stopped. Whoever must survive an
+ * outage (consumer, reader, producer) retries around them for ever, and can be stopped.
+ */
+export const CLIENT_RETRY = { initialRetryTime: 100, maxRetryTime: 1000, retries: 3 } as const
+
+const SILENT: KafkaLog = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Prepares a connection; nothing is opened before a consumer, reader, producer or admin is made. */
+export function connectKafka(config: KafkaConfig): Kafka {
+  if (config.brokers.length === 0) throw new Error('connectKafka: no broker is given')
+  patchRequestQueue()
+  const log = config.log ?? SILENT
+  const clientLog = createLogger({
+    level: LEVELS.WARN,
+    // The client reports every refused answer and every attempt of an outage as an error, also those
+    // that are part of the protocol. What matters is reported by whoever retries around it.
+    logCreator: () => (entry) => {
+      const { message, timestamp: _, logger: __, stack: ___, ...fields } = entry.log
+      log.debug({ kafka: scalars(fields) }, `${entry.namespace}: ${String(message)}`)
+    },
+  })
+  const socketFactory = createSocketFactory()
+  return {
+    clientId: config.clientId,
+    log,
+    clientLog,
+    createCluster: () =>
+      new Cluster({
+        logger: clientLog,
+        socketFactory,
+        brokers: [...config.brokers],
+        ssl: config.ssl,
+        sasl: config.sasl,
+        clientId: config.clientId,
+        connectionTimeout: config.connectTimeoutMs ?? 3000,
+        requestTimeout: config.requestTimeoutMs ?? 30_000,
+        enforceRequestTimeout: true,
+        metadataMaxAge: 60_000,
+        retry: CLIENT_RETRY,
+        allowAutoTopicCreation: false,
+        maxInFlightRequests: null,
+        instrumentationEmitter: new InstrumentationEmitter(),
+        isolationLevel: 0,
+      }),
+  }
+}
+
+/** What the client adds to a line may hold whole requests: only plain values are passed on. */
+function scalars(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== Object(value) && value !== undefined),
+  )
+}
+
+const TELL_AT_ATTEMPT = 3
+
+/** One warning for an outage, when it has lasted some attempts; the rest is for debugging. */
+export function logRetry(
+  log: KafkaLog,
+  error: unknown,
+  attempt: number,
+  doing: string,
+  fields: object = {},
+): void {
+  const line = { err: error, attempt, ...fields }
+  if (attempt === TELL_AT_ATTEMPT) log.warn(line, `${doing} keeps failing, trying on`)
+  else log.debug(line, `${doing} failed, trying again`)
+}
