@@ -1,0 +1,175 @@
+import { hash } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import { WeirError } from '@weir/contracts'
+import type { InputAnswer, InputFault, InputQuestion } from './input-worker.ts'
+
+/** A tenant's schema may compile, or check one portion of inputs, for this long. */
+const KILL_AFTER_MS = 250
+/** A first use pays for starting the thread and loading the compiler; that is not the tenant's time. */
+const START_MS = 10_000
+const WAITING_MAX = 2_000
+const PORTION_BYTES = 256 * 1024
+/** A schema that was killed is refused at once for this long, so that it cannot hold the thread. */
+const STRUCK_MS = 10_000
+const STRUCK_MAX = 1_000
+
+export type InputVerdict = readonly (readonly InputFault[])[]
+
+export type InputChecker = {
+  /** Why a schema that keeps the budget still does not compile, or undefined where it does. */
+  compile(schema: string): Promise<string | undefined>
+  /** The faults of each input (JSON text) under a schema (JSON text); empty lists are valid inputs. */
+  check(schema: string, inputs: readonly string[]): Promise<InputVerdict>
+  close(): Promise<void>
+}
+
+type Task = {
+  readonly question: InputQuestion
+  readonly resolve: (answer: InputAnswer | 'killed') => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Compiles and runs tenants' schemas in worker threads that are killed when a question takes too
+ * long: a schema is as trusted as code. Each schema always goes to the same thread, so a slow one
+ * keeps at most the schemas waiting that share its thread, and those for at most 250 ms.
+ */
+export function createInputChecker(threads = 2): InputChecker {
+  const lanes = Array.from({ length: threads }, () => new Lane())
+  const struck = new Map<string, number>()
+
+  async function ask(schema: string, inputs: readonly string[]): Promise<InputAnswer | 'killed'> {
+    const schemaId = hash('sha256', schema)
+    if ((struck.get(schemaId) ?? 0) > Date.now()) return 'killed'
+    const lane = lanes[Number.parseInt(schemaId.slice(0, 4), 16) % lanes.length] as Lane
+    const answer = await lane.ask({ schemaId, schema, inputs })
+    if (answer === 'killed') {
+      struck.delete(schemaId)
+      struck.set(schemaId, Date.now() + STRUCK_MS)
+      if (struck.size > STRUCK_MAX) struck.delete(struck.keys().next().value as string)
+    }
+    return answer
+  }
+
+  return {
+    async compile(schema) {
+      const answer = await ask(schema, [])
+      if (answer === 'killed') return `takes longer than ${KILL_AFTER_MS} ms to compile`
+      return 'schemaFault' in answer ? answer.schemaFault : undefined
+    },
+    async check(schema, inputs) {
+      const faults: (readonly InputFault[])[] = []
+      for (const portion of portionsOf(inputs)) {
+        const answer = await ask(schema, portion)
+        if (answer === 'killed') return [...faults, ...portion.map(() => [TOO_COSTLY])]
+        if ('schemaFault' in answer) throw new Error(`a published schema: ${answer.schemaFault}`)
+        faults.push(...answer.faults)
+        if (faults.some((one) => one.length > 0)) return faults
+      }
+      return faults
+    },
+    async close() {
+      await Promise.all(lanes.map((lane) => lane.close()))
+    },
+  }
+}
+
+const TOO_COSTLY: InputFault = {
+  path: '',
+  code: 'too_costly',
+  message: `takes longer than ${KILL_AFTER_MS} ms to check`,
+}
+
+function* portionsOf(inputs: readonly string[]): Generator<string[]> {
+  let portion: string[] = []
+  let bytes = 0
+  for (const input of inputs) {
+    if (portion.length > 0 && bytes + input.length > PORTION_BYTES) {
+      yield portion
+      portion = []
+      bytes = 0
+    }
+    portion.push(input)
+    bytes += input.length
+  }
+  if (portion.length > 0) yield portion
+}
+
+/** One thread and the questions that wait for it; they are asked one at a time. */
+class Lane {
+  #worker: Worker | undefined
+  #started = false
+  #current: Task | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  readonly #waiting: Task[] = []
+
+  ask(question: InputQuestion): Promise<InputAnswer | 'killed'> {
+    if (this.#closed || this.#waiting.length >= WAITING_MAX) {
+      throw new WeirError('unavailable', 'Too many inputs wait to be checked.', { retryAfterS: 1 })
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ question, resolve, reject })
+      this.#next()
+    })
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return
+    const task = this.#waiting.shift()
+    if (task === undefined) return
+    this.#current = task
+    const worker = this.#running()
+    worker.ref()
+    worker.postMessage(task.question)
+    this.#timer = setTimeout(
+      () => void this.#kill('killed'),
+      this.#started ? KILL_AFTER_MS : KILL_AFTER_MS + START_MS,
+    )
+  }
+
+  #running(): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    this.#started = false
+    const worker = new Worker(new URL('./input-worker.ts', import.meta.url), {
+      env: {},
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16, stackSizeMb: 2 },
+    })
+    worker.on('message', (answer: InputAnswer) => {
+      this.#started = true
+      this.#finish((task) => task.resolve(answer))
+    })
+    // Out of memory, or a fault of ours: either way this question has no answer.
+    worker.on('error', () => {
+      if (this.#worker === worker) void this.#kill('killed')
+    })
+    this.#worker = worker
+    return worker
+  }
+
+  #finish(settle: (task: Task) => void): void {
+    clearTimeout(this.#timer)
+    const task = this.#current
+    this.#current = undefined
+    this.#worker?.unref()
+    if (task !== undefined) settle(task)
+    this.#next()
+  }
+
+  async #kill(answer: 'killed'): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#finish((task) => task.resolve(answer))
+    await worker?.terminate()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    const error = new WeirError('unavailable', 'The service stops.', { retryAfterS: 1 })
+    for (const task of this.#waiting.splice(0)) task.reject(error)
+    this.#current?.reject(error)
+    this.#current = undefined
+    await this.#worker?.terminate()
+  }
+}
