@@ -76,7 +76,7 @@ export function edgeMessageId(job: string, run: number, edge: string, item: stri
 export function ownMessageId(
   job: string,
   run: number,
-  kind: 'outcome' | 'joined' | 'timeout',
+  kind: 'outcome' | 'joined' | 'timeout' | 'closed',
   step: string,
   item: string,
 ): MessageId {
