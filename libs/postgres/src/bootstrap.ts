@@ -1,0 +1,147 @@
+import pg from 'pg'
+import { LOGIN_ROLES, type LoginRole, OWNER_ROLES, SERVICE_ROLES, scramVerifier } from './roles.ts'
+import { withTryLock } from './try-lock.ts'
+
+/** Held in the maintenance database: roles are shared by all databases of a server. */
+const bootstrapLock = 0x77656972_01
+const lockWaitMs = 60_000
+
+const settings = [
+  ['search_path', 'weir, pg_catalog'],
+  ['statement_timeout', '5s'],
+  ['lock_timeout', '1s'],
+  ['idle_in_transaction_session_timeout', '10s'],
+] as const
+
+/**
+ * Functions that turn an injected expression into more than a read: another tenant, a stalled or a
+ * killed neighbour. Nobody but a superuser keeps them; the tenant latch gets the one it needs.
+ */
+const revokedFunctions = [
+  'set_config(text, text, boolean)',
+  'query_to_xml(text, boolean, boolean, text)',
+  'query_to_xmlschema(text, boolean, boolean, text)',
+  'query_to_xml_and_xmlschema(text, boolean, boolean, text)',
+  'pg_terminate_backend(integer, bigint)',
+  'pg_cancel_backend(integer)',
+  'pg_sleep(double precision)',
+  'pg_sleep_for(interval)',
+  'pg_sleep_until(timestamp with time zone)',
+  'pg_notify(text, text)',
+  'lo_create(oid)',
+  'lo_creat(integer)',
+  'lo_from_bytea(oid, bytea)',
+] as const
+
+export type BootstrapOptions = {
+  /** URL of a superuser; its database is used for what concerns the whole server. */
+  readonly adminUrl: string
+  readonly database: string
+  /** A role that does not exist yet needs one; an existing role's is replaced. */
+  readonly passwords: Readonly<Partial<Record<LoginRole, string>>>
+}
+
+/**
+ * Makes the roles and the database where they are missing, and takes away what services must not
+ * have. Safe to repeat and to run at once from several processes.
+ */
+export async function bootstrap(options: BootstrapOptions): Promise<void> {
+  assertName(options.database)
+  await withClient(options.adminUrl, (client) =>
+    withTryLock(client, bootstrapLock, lockWaitMs, async () => {
+      await ensureRoles(client, options.passwords)
+      const known = await client.query('select from pg_database where datname = $1', [
+        options.database,
+      ])
+      if (known.rowCount === 0) {
+        await client.query(`create database ${options.database} owner weir_owner`)
+      }
+      await closeDatabase(client, options.database)
+      await withClient(withDatabase(options.adminUrl, options.database), hardenDatabase)
+    }),
+  )
+}
+
+/** Only our roles may connect, and no service may make temporary tables (not kept by a clone). */
+export async function closeDatabase(client: pg.Client, database: string): Promise<void> {
+  assertName(database)
+  await client.query(`revoke all on database ${database} from public`)
+  await client.query(
+    `grant connect on database ${database} to weir_migrator, ${SERVICE_ROLES.join(', ')}`,
+  )
+}
+
+/** The same URL with another database. */
+export function withDatabase(url: string, database: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${database}`
+  return changed.href
+}
+
+async function ensureRoles(
+  client: pg.Client,
+  passwords: BootstrapOptions['passwords'],
+): Promise<void> {
+  const reply = await client.query<{ rolname: string }>('select rolname from pg_roles')
+  const known = new Set(reply.rows.map((row) => row.rolname))
+  const missing = Object.entries(LOGIN_ROLES)
+    .filter(([role]) => !known.has(role) && !passwords[role as LoginRole])
+    .map(([, variable]) => variable)
+  if (missing.length > 0) throw new Error(`passwords are missing: set ${missing.join(', ')}`)
+
+  for (const role of OWNER_ROLES) {
+    if (!known.has(role)) await client.query(`create role ${role} nologin`)
+  }
+  for (const role of Object.keys(LOGIN_ROLES) as LoginRole[]) {
+    if (!known.has(role)) await client.query(`create role ${role} login noinherit`)
+    const password = passwords[role]
+    if (password) await client.query(`alter role ${role} password '${scramVerifier(password)}'`)
+  }
+  await client.query('grant weir_owner to weir_migrator')
+  await client.query('grant weir_definer to weir_owner')
+  for (const role of SERVICE_ROLES) {
+    for (const [name, value] of settings) {
+      await client.query(`alter role ${role} set ${name} = ${quoteSetting(name, value)}`)
+    }
+  }
+}
+
+async function hardenDatabase(client: pg.Client): Promise<void> {
+  await client.query('begin')
+  for (const each of revokedFunctions) {
+    await client.query(`revoke execute on function pg_catalog.${each} from public`)
+  }
+  await client.query(
+    'grant execute on function pg_catalog.set_config(text, text, boolean) to weir_definer',
+  )
+  await client.query('revoke usage on language plpgsql from public')
+  await client.query('grant usage on language plpgsql to weir_owner, weir_definer')
+  await client.query('revoke all on schema public from public')
+  await client.query('commit')
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'weir-migrate',
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: 60_000,
+  })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+function assertName(database: string): void {
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(database)) {
+    throw new Error(`"${database}" is no name for a database: lower-case letters, digits and _`)
+  }
+}
+
+/** A search path is a list of names, everything else one literal. */
+function quoteSetting(name: string, value: string): string {
+  return name === 'search_path' ? value : `'${value}'`
+}
