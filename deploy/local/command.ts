@@ -37,10 +37,9 @@ export function runCommand(
     const child = spawn(program, args, {
       ...spawnOptions,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
     })
     running.add(child)
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
     const keep = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-outputBytesMax)
     }
@@ -48,6 +47,7 @@ export function runCommand(
     child.stderr.on('data', keep)
     const end = (result: CommandResult): void => {
       running.delete(child)
+      clearTimeout(killTimer)
       resolve(result)
     }
     child.once('error', (error: NodeJS.ErrnoException) =>
