@@ -1,0 +1,96 @@
+import { defaults, idempotencyKeyOf } from '@weir/contracts'
+import { pino } from 'pino'
+import type { CleanupReport } from './cleanups.ts'
+import type { Budget, TaskFields } from './context.ts'
+import type { Outcome } from './outcome.ts'
+import { type RecordedSpan, recordSpans } from './recorded-spans.ts'
+import { runBatchTasks } from './run-task.ts'
+import type { Stage } from './stage.ts'
+import type { RunOptions, Task } from './task.ts'
+
+/** What a test may say of the task; everything has a default. */
+export type TestTask = Partial<TaskFields> &
+  RunOptions & {
+    readonly signal?: AbortSignal
+    readonly timeoutMs?: number
+    readonly notAfter?: number
+    readonly budget?: (name: string) => Budget
+  }
+
+export type TestResult = {
+  readonly outcome: Outcome
+  /** Log lines as objects, in order. */
+  readonly logs: readonly Readonly<Record<string, unknown>>[]
+  readonly spans: readonly RecordedSpan[]
+  readonly cleanups: readonly CleanupReport[]
+  readonly progress: readonly { readonly done: number; readonly total: number | undefined }[]
+  /** True where the handler did not return in its grace time. */
+  readonly isDetached: boolean
+}
+
+/**
+ * Runs a stage as the engine does, without Kafka: the same contracts, timeouts, interceptors and
+ * cleanups. Inputs go through JSON first, as messages do.
+ */
+export function testStage(stage: Stage): {
+  run(input: unknown, given?: TestTask): Promise<TestResult>
+  runBatch(inputs: readonly unknown[], given?: TestTask): Promise<readonly TestResult[]>
+} {
+  const runBatch = async (inputs: readonly unknown[], given: TestTask = {}) => {
+    const parts = inputs.map((input) => toTask(stage, input, given))
+    const { value, spans } = await recordSpans(`${stage.ref} process`, (span) =>
+      runBatchTasks(
+        stage,
+        parts.map(({ task }) => ({ ...task, span })),
+        given,
+      ),
+    )
+    return value.map(({ outcome, cleanups, detached }, i) => ({
+      outcome,
+      logs: parts[i]?.logs ?? [],
+      spans,
+      cleanups,
+      progress: parts[i]?.progress ?? [],
+      isDetached: detached !== null,
+    }))
+  }
+  return {
+    runBatch,
+    async run(input, given) {
+      const [result] = await runBatch([input], given)
+      return result as TestResult
+    },
+  }
+}
+
+function toTask(stage: Stage, input: unknown, given: TestTask) {
+  const { signal, timeoutMs, notAfter, budget, clock, graceMs: _, cleanupMs: __, ...some } = given
+  const logs: Record<string, unknown>[] = []
+  const progress: { done: number; total: number | undefined }[] = []
+  const fields: TaskFields = {
+    tenant: 'test',
+    job: '00000000-0000-7000-8000-000000000001',
+    run: 1,
+    pipeline: 'test',
+    step: stage.name,
+    item: '',
+    attempt: 1,
+    correlationId: 'test',
+    idempotencyKey: idempotencyKeyOf('test', 'test', stage.name, given.item ?? '', 0),
+    priority: defaults.priority,
+    isReplay: false,
+    config: {},
+    ...some,
+  }
+  const task: Task = {
+    input: input === undefined ? null : JSON.parse(JSON.stringify(input)),
+    fields,
+    notAfter: notAfter ?? (clock?.now() ?? Date.now()) + 3_600_000,
+    timeoutMs: timeoutMs ?? stage.timeoutMs ?? defaults.timeoutMs,
+    log: pino({ level: 'trace', base: null }, { write: (line) => logs.push(JSON.parse(line)) }),
+    onProgress: (done, total) => progress.push({ done, total }),
+    ...(signal && { signal }),
+    ...(budget && { budget }),
+  }
+  return { task, logs, progress }
+}
