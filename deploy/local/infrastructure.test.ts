@@ -7,7 +7,7 @@ import { startInfrastructure } from './infrastructure.ts'
 import { isKafkaReady } from './kafka-ready.ts'
 import { findLeftovers } from './leftovers.ts'
 import { queryPostgres } from './test-postgres.ts'
-import { makeTestHome } from './test-support.ts'
+import { afterTest, makeTestHome } from './test-support.ts'
 import { waitUntil } from './wait.ts'
 
 const silent = (): void => {}
@@ -15,7 +15,7 @@ const silent = (): void => {}
 test('Kafka and Postgres start, answer, stop, and leave nothing running', async (t) => {
   const home = makeTestHome(t)
   const infrastructure = await startInfrastructure({ home, progress: silent })
-  t.after(() => infrastructure.stop())
+  afterTest(t, () => infrastructure.stop())
 
   assert.equal(await isKafkaReady(Number(infrastructure.kafka.brokers.split(':')[1])), true)
   const rows = await queryPostgres(infrastructure.postgres.url, 'show shared_buffers')

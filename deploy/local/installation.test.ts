@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { createInstallation, type Installation } from './installation.ts'
 import type { PlatformProcess } from './processes.ts'
 import { readRunFile, runFilePath } from './run-file.ts'
-import { makeTestHome } from './test-support.ts'
+import { afterTest, makeTestHome } from './test-support.ts'
 import { waitUntil } from './wait.ts'
 
 const answer = `import { createServer } from 'node:http'
@@ -52,7 +52,7 @@ function makeInstallation(t: TestContext, home: string): Installation {
     progress: () => {},
     log: () => {},
   })
-  t.after(() => installation.stop(1_000))
+  afterTest(t, () => installation.stop(1_000))
   return installation
 }
 
@@ -89,6 +89,6 @@ test('what this checkout does not have is named before anything starts', async (
     progress: () => {},
     log: () => {},
   })
-  t.after(() => installation.stop(0))
+  afterTest(t, () => installation.stop(0))
   await assert.rejects(installation.start(), { message: /no services\/ghost\/src\/main\.ts/ })
 })

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { findLeftovers, stopLeftovers } from './leftovers.ts'
-import { isAlive, makeTestHome } from './test-support.ts'
+import { afterTest, isAlive, makeTestHome } from './test-support.ts'
 
 test('what a killed supervisor leaves behind is found and stopped, and nothing else', async (t) => {
   const home = makeTestHome(t)
@@ -22,7 +22,7 @@ test('what a killed supervisor leaves behind is found and stopped, and nothing e
   const bystander = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
     env: { WEIR_HOME: home },
   })
-  t.after(() => bystander.kill('SIGKILL'))
+  afterTest(t, () => bystander.kill('SIGKILL'))
   const [line] = await once(owner.stdout, 'data')
   const pids = Object.values(JSON.parse(String(line))) as number[]
   owner.kill('SIGKILL')

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import {
+  chmod,
   chown,
   lstat,
   mkdir,
@@ -8,10 +9,11 @@ import {
   realpath,
   rename,
   rm,
+  stat,
   symlink,
   writeFile,
 } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { baseEnv } from './base-env.ts'
 import { runCommand } from './command.ts'
 import { LauncherError } from './errors.ts'
@@ -135,7 +137,7 @@ async function provideServerDir(
   await mkdir(home, { recursive: true })
   const known = await lstat(serverDir).catch(() => undefined)
   if (known?.isSymbolicLink() && existsSync(serverDir)) return realpath(serverDir)
-  if (!account || (await canReach(account, home))) {
+  if (!account || (await letThrough(account, home))) {
     await mkdir(serverDir, { recursive: true, mode: 0o700 })
     if (account) await chown(serverDir, account.uid, account.gid)
     return serverDir
@@ -149,6 +151,15 @@ async function provideServerDir(
     `PostgreSQL runs as uid ${account.uid}, which cannot reach ${home}: data in ${elsewhere}`,
   )
   return elsewhere
+}
+
+/** Whether the account can get through the home, which is made passable, not readable, if need be. */
+async function letThrough(account: Account, home: string): Promise<boolean> {
+  if (await canReach(account, home)) return true
+  // Above the home nothing is ours to change.
+  if (!(await canReach(account, dirname(home)))) return false
+  await chmod(home, (await stat(home)).mode | 0o011)
+  return canReach(account, home)
 }
 
 type DataOptions = {

@@ -6,7 +6,7 @@ import { ensureInstallationSecrets } from './installation-secrets.ts'
 import { makeProcessEnv } from './process-env.ts'
 import { platformProcesses } from './processes.ts'
 import { readSecret } from './secrets.ts'
-import { makeTestHome } from './test-support.ts'
+import { afterTest, makeTestHome } from './test-support.ts'
 
 test('each process gets its own credentials and no others', (t) => {
   const home = makeTestHome(t)
@@ -17,7 +17,7 @@ test('each process gets its own credentials and no others', (t) => {
     WEIR_PREFIX: 'other',
   }
   Object.assign(process.env, shell)
-  t.after(() => {
+  afterTest(t, () => {
     for (const name of Object.keys(shell)) delete process.env[name]
   })
   const envs = Object.fromEntries(

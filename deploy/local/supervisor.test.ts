@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { findFreePort } from './ports.ts'
 import { restartDelayMs } from './supervised-process.ts'
 import { createSupervisor } from './supervisor.ts'
-import { isAlive, makeTestHome, scriptSpec } from './test-support.ts'
+import { afterTest, isAlive, makeTestHome, scriptSpec } from './test-support.ts'
 import { waitUntil } from './wait.ts'
 
 const idle = 'setInterval(() => {}, 1000)'
@@ -14,7 +14,7 @@ test('a killed process is started again under a new pid, and its watcher hears o
   const seen: (number | undefined)[] = []
   const home = makeTestHome(t)
   const supervisor = createSupervisor({ home, onChange: (pids) => seen.push(pids.worker) })
-  t.after(() => supervisor.stopAll(1_000))
+  afterTest(t, () => supervisor.stopAll(1_000))
   await supervisor.add(scriptSpec('worker', idle))
   const first = supervisor.pids().worker
   assert.ok(first && isAlive(first))
@@ -32,7 +32,7 @@ test('a process that keeps dying is restarted ever more slowly', async (t) => {
   const lines: string[] = []
   const home = makeTestHome(t)
   const supervisor = createSupervisor({ home, log: (line) => lines.push(line) })
-  t.after(() => supervisor.stopAll(1_000))
+  afterTest(t, () => supervisor.stopAll(1_000))
   await supervisor.add(scriptSpec('dying', 'process.exit(3)'))
   const announcesThird = (): boolean => lines.some((line) => line.includes('in 800 ms'))
   assert.ok(await waitUntil(announcesThird, { timeoutMs: 10_000 }))
@@ -46,7 +46,7 @@ test('a process that keeps dying is restarted ever more slowly', async (t) => {
 test('a process is ready when its URL answers, and its output is in its log', async (t) => {
   const home = makeTestHome(t)
   const supervisor = createSupervisor({ home })
-  t.after(() => supervisor.stopAll(1_000))
+  afterTest(t, () => supervisor.stopAll(1_000))
   const port = await findFreePort()
   const script = `import { createServer } from 'node:http'
     let asked = 0
@@ -61,7 +61,7 @@ test('a process is ready when its URL answers, and its output is in its log', as
 
 test('what dies while starting is reported with the end of its log', async (t) => {
   const supervisor = createSupervisor({ home: makeTestHome(t) })
-  t.after(() => supervisor.stopAll(1_000))
+  afterTest(t, () => supervisor.stopAll(1_000))
   const spec = scriptSpec('broken', `console.error('no such setting'); process.exit(1)`, {
     readyUrl: 'http://127.0.0.1:9/',
     restart: false,

@@ -6,10 +6,23 @@ import { baseEnv } from './base-env.ts'
 import { stopLeftovers } from './leftovers.ts'
 import type { ProcessSpec } from './process-spec.ts'
 
-/** A home of its own for a test; whatever the test leaves running there is stopped. */
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** Runs `cleanup` when the test has ended, what was registered last first, unlike `t.after`. */
+export function afterTest(t: TestContext, cleanup: () => unknown): void {
+  const known = cleanups.get(t)
+  if (known) return void known.push(cleanup)
+  const stack = [cleanup]
+  cleanups.set(t, stack)
+  t.after(async () => {
+    for (const step of stack.reverse()) await step()
+  })
+}
+
+/** A home of its own for a test, removed with whatever still runs there when the test has ended. */
 export function makeTestHome(t: TestContext): string {
   const home = mkdtempSync(join(tmpdir(), 'weir-local-'))
-  t.after(async () => {
+  afterTest(t, async () => {
     await stopLeftovers(home, 5_000)
     rmSync(home, { recursive: true, force: true })
   })

@@ -9,7 +9,7 @@ import { findLeftovers } from './leftovers.ts'
 import { type RunFile, readRunFile, runFilePath } from './run-file.ts'
 import { createTopic, listTopics } from './test-kafka.ts'
 import { queryPostgres } from './test-postgres.ts'
-import { isAlive, makeTestHome } from './test-support.ts'
+import { afterTest, isAlive, makeTestHome } from './test-support.ts'
 import { waitUntil } from './wait.ts'
 
 type Outcome = { readonly code: number | null; readonly stdout: string; readonly stderr: string }
@@ -40,7 +40,7 @@ async function run(home: string, argv: string[], env: NodeJS.ProcessEnv = {}): P
 
 function makeHome(t: TestContext): string {
   const home = makeTestHome(t)
-  t.after(() => run(home, ['down.ts']))
+  afterTest(t, () => run(home, ['down.ts']))
   return home
 }
 
