@@ -42,3 +42,20 @@ test('Kafka and Postgres end with the process that started them, even when it is
   owner.kill('SIGKILL')
   assert.equal(await waitUntil(() => findLeftovers(home).length === 0, { timeoutMs: 20_000 }), true)
 })
+
+test('servers of the user are taken as they are', async (t) => {
+  const given = {
+    WEIR_KAFKA_BROKERS: 'broker-1:9092,broker-2:9092',
+    WEIR_POSTGRES_URL: 'postgres://admin@database/postgres',
+  }
+  Object.assign(process.env, given)
+  afterTest(t, () => {
+    for (const name of Object.keys(given)) delete process.env[name]
+  })
+  const home = makeTestHome(t)
+  const infrastructure = await startInfrastructure({ home, progress: silent })
+  assert.equal(infrastructure.kafka.brokers, given.WEIR_KAFKA_BROKERS)
+  assert.equal(infrastructure.postgres.url, given.WEIR_POSTGRES_URL)
+  assert.deepEqual(findLeftovers(home), [])
+  await infrastructure.stop()
+})

@@ -46,6 +46,7 @@ export function createInstallation(options: InstallationOptions): Installation {
     status: 'starting',
     startedAt: new Date().toISOString(),
     ...(only ? { only } : {}),
+    ...(process.env.WEIR_JAEGER_URL ? { jaeger: process.env.WEIR_JAEGER_URL } : {}),
     supervisorPid: process.pid,
     pids: {},
     urls: {},

@@ -3,13 +3,18 @@ import { baseEnv } from './base-env.ts'
 import { runCommand } from './command.ts'
 import { LauncherError } from './errors.ts'
 import { databaseRoles, type InstallationSecrets } from './installation-secrets.ts'
+import { inheritSettings } from './process-env.ts'
 import { repositoryDir } from './repository.ts'
 
 const migrateTimeoutMs = 120_000
 
 /** Brings the database up to date and gives every role its password. */
 export async function migrate(adminUrl: string, secrets: InstallationSecrets): Promise<void> {
-  const env: Record<string, string> = { ...baseEnv(), WEIR_POSTGRES_ADMIN_URL: adminUrl }
+  const env: Record<string, string> = {
+    ...baseEnv(),
+    ...inheritSettings(true),
+    WEIR_POSTGRES_ADMIN_URL: adminUrl,
+  }
   for (const role of databaseRoles)
     env[`WEIR_${role.toUpperCase()}_DB_PASSWORD`] = secrets.passwords[role]
   const main = join(repositoryDir, 'libs', 'postgres', 'src', 'migrate-main.ts')

@@ -13,7 +13,10 @@ test('each process gets its own credentials and no others', (t) => {
   const secrets = ensureInstallationSecrets(home)
   const shell = {
     WEIR_POSTGRES_URL: 'postgres://root@elsewhere/x',
+    WEIR_POSTGRES_CA: '/etc/ca.pem',
+    WEIR_KAFKA_SASL_PASSWORD: 'secret',
     WEIR_STAGE_KEY: 'shell',
+    WEIR_API_TOKEN: 'shell',
     WEIR_PREFIX: 'other',
   }
   Object.assign(process.env, shell)
@@ -35,21 +38,23 @@ test('each process gets its own credentials and no others', (t) => {
   )
   const own = (name: string): string[] =>
     Object.keys(envs[name] ?? {})
-      .filter((variable) => /KEY|POSTGRES/.test(variable))
+      .filter((variable) => /KEY|POSTGRES|TOKEN/.test(variable))
       .sort()
   assert.deepEqual(own('locate'), ['WEIR_STAGE_KEY'])
   assert.equal(envs.locate?.WEIR_STAGE_KEY, 'given')
   assert.deepEqual(own('control'), [
     'WEIR_MASTER_KEY_FILE',
     'WEIR_OPERATOR_KEY_FILE',
+    'WEIR_POSTGRES_CA',
     'WEIR_POSTGRES_URL',
   ])
-  assert.deepEqual(own('ledger'), ['WEIR_LEDGER_KEY_FILE', 'WEIR_POSTGRES_URL'])
+  assert.deepEqual(own('ledger'), ['WEIR_LEDGER_KEY_FILE', 'WEIR_POSTGRES_CA', 'WEIR_POSTGRES_URL'])
   assert.equal(
     envs.ledger?.WEIR_POSTGRES_URL,
     `postgres://weir_ledger:${secrets.passwords.ledger}@127.0.0.1:2/weir?sslmode=disable`,
   )
   assert.equal(envs.locate?.WEIR_PREFIX, 'other')
+  assert.equal(envs.locate?.WEIR_KAFKA_SASL_PASSWORD, 'secret')
 })
 
 test('secrets are made once, for this user alone', (t) => {

@@ -22,9 +22,10 @@ const secretVariables: Record<SecretName, string> = {
   ledgerKey: 'WEIR_LEDGER_KEY_FILE',
 }
 
-// Settings of the user's own shell reach every process, save what is set here per process, what
-// belongs to the launcher, and whatever may be a credential.
-const ownVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|POSTGRES_)|KEY|PASSWORD|SECRET|TOKEN/
+// Settings of the user's own shell reach every process, save what the launcher sets itself and
+// whatever may be a credential; how to reach the user's own Kafka or Postgres is passed as a whole.
+const launcherVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|POSTGRES_(?:ADMIN_)?URL$)/
+const credential = /KEY|PASSWORD|SECRET|TOKEN/
 
 /** The whole environment of one process: a stage is given no database, a service only its own role. */
 export function makeProcessEnv(
@@ -33,7 +34,7 @@ export function makeProcessEnv(
 ): Record<string, string> {
   const env: Record<string, string> = {
     ...baseEnv(),
-    ...inheritSettings(),
+    ...inheritSettings(subject.databaseRole !== undefined),
     NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
     WEIR_KAFKA_BROKERS: options.kafka,
     WEIR_HTTP_HOST: '127.0.0.1',
@@ -60,11 +61,16 @@ export function writeRoleUrl(adminUrl: string, login: string, password: string):
   return url.href
 }
 
-function inheritSettings(): Record<string, string> {
+/** What the user's shell says about connections and behaviour; Postgres' part only on demand. */
+export function inheritSettings(withPostgres: boolean): Record<string, string> {
   const settings: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) {
-    const isSetting = name.startsWith('WEIR_') || name.startsWith('OTEL_')
-    if (value && isSetting && !ownVariables.test(name)) settings[name] = value
+    if (!value || !/^(?:WEIR|OTEL)_/.test(name) || launcherVariables.test(name)) continue
+    const isPostgres = name.startsWith('WEIR_POSTGRES_')
+    const isWanted = isPostgres
+      ? withPostgres
+      : name.startsWith('WEIR_KAFKA_') || !credential.test(name)
+    if (isWanted) settings[name] = value
   }
   return settings
 }

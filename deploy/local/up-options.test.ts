@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { parseUpOptions } from './up-options.ts'
+import { makeTestHome } from './test-support.ts'
+import { parseUpOptions, readHome } from './up-options.ts'
 
 test('options come from arguments and environment', () => {
   const env = { WEIR_HOME: '/tmp/somewhere', WEIR_PORT: '8181' }
@@ -19,4 +22,11 @@ test('a wrong option is refused by name', () => {
   refuse(['--only=kafak'], {}, /kafak; there are kafka, postgres, control/)
   refuse(['--verbose'], {}, /--verbose/)
   refuse([], { WEIR_PORT: '80a' }, /WEIR_PORT "80a"/)
+})
+
+test('links that lead to one home make one home', (t) => {
+  const dir = makeTestHome(t)
+  symlinkSync(dir, join(dir, 'link'))
+  const direct = readHome({ WEIR_HOME: join(dir, 'home') })
+  assert.equal(readHome({ WEIR_HOME: join(dir, 'link', 'home') }), direct)
 })

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LauncherError } from './errors.ts'
 import { infrastructureNames, platformProcesses } from './processes.ts'
@@ -13,7 +14,14 @@ export type UpOptions = {
 
 /** The installation's folder: WEIR_HOME, else `.weir` in the checkout. */
 export function readHome(env: NodeJS.ProcessEnv): string {
-  return env.WEIR_HOME ? resolve(env.WEIR_HOME) : resolve(repositoryDir, '.weir')
+  return toRealPath(env.WEIR_HOME ? resolve(env.WEIR_HOME) : resolve(repositoryDir, '.weir'))
+}
+
+/** One name for one folder, whatever links lead to it and whether or not it exists yet. */
+function toRealPath(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  const parent = dirname(path)
+  return parent === path ? path : join(toRealPath(parent), basename(path))
 }
 
 /** Reads `--only=a,b` and `--foreground`, WEIR_HOME and WEIR_PORT. Fails with `invalid_option`. */

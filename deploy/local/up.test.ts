@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { askHolder } from './home-lock.ts'
@@ -169,9 +169,20 @@ test('Kafka and Postgres come back on the same ports with their data after a kil
 
 test('a missing program is named with what to install', async (t) => {
   const home = makeHome(t)
-  const noPrograms = { PATH: home, JAVA_HOME: '' }
-  const noJava = await run(home, ['up.ts', '--only=kafka'], noPrograms)
-  assert.equal(noJava.code, 1)
-  assert.match(noJava.stderr, /`java` was not found in PATH\. Install Java 17 or newer/)
+  const only = (name: string, text: string): NodeJS.ProcessEnv => {
+    const dir = mkdtempSync(join(home, 'programs-'))
+    writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    return { PATH: `${dir}:/nowhere`, JAVA_HOME: '', XDG_CACHE_HOME: join(home, 'cache') }
+  }
+  const expectRefusal = async (env: NodeJS.ProcessEnv, message: RegExp): Promise<void> => {
+    const outcome = await run(home, ['up.ts', '--only=kafka'], env)
+    assert.deepEqual([outcome.code, outcome.stdout], [1, ''])
+    assert.match(outcome.stderr, message)
+  }
+  const java = (version: string): string => `echo 'openjdk version "${version}"' >&2`
+  await expectRefusal(only('other', ''), /`java` was not found in PATH\. Install Java 17 or newer/)
+  await expectRefusal(only('java', java('11.0.2')), /Java 17 or newer; java answered:.*11\.0\.2/s)
+  await expectRefusal(only('java', java('1.8.0_392')), /Java 17 or newer; java answered/)
+  await expectRefusal(only('java', java('21')), /`mvn` was not found in PATH\. Install it/)
   assert.equal(await askHolder(home), undefined)
 })
