@@ -83,7 +83,7 @@ export async function leaveInterceptors(
       )
       if (!call.ok) outcome = toOutcome(stage, { thrown: call.error })
       else if (call.value !== undefined) {
-        outcome = fromAction(stage, interceptor.name, error, call.value)
+        outcome = fromAction(stage, interceptor.name, outcome, call.value)
       }
     }
     const seen = outcome
@@ -161,10 +161,14 @@ function fromShortCircuit(stage: Stage, name: string, value: ShortCircuit): Outc
 function fromAction(stage: Stage, name: string, error: TaskError, value: ErrorAction): Outcome {
   switch (value?.action) {
     case 'retry':
-      return { status: 'retry', error, retryAfterMs: value.retryAfterMs ?? null }
+      return {
+        status: 'retry',
+        error: failed.error,
+        retryAfterMs: value.retryAfterMs ?? null,
+      }
     case 'fallback':
       // A guard fails closed: what could not be decided does not pass.
-      if (stage.kind === 'guard') return { status: 'fail', error }
+      if (stage.kind === 'guard') return failed
       return toOutcome(stage, { returned: value.output })
     case 'fail':
       return toOutcome(stage, { thrown: new Permanent(value.code, value.message) })
