@@ -95,6 +95,8 @@ export async function leaveInterceptors(
   return outcome
 }
 
+type Failed = Extract<Outcome, { status: 'fail' | 'retry' }>
+
 type Call<Value> =
   | { readonly ok: true; readonly value: Value | undefined }
   | { readonly ok: false; readonly error: unknown }
@@ -158,7 +160,7 @@ function fromShortCircuit(stage: Stage, name: string, value: ShortCircuit): Outc
   }
 }
 
-function fromAction(stage: Stage, name: string, error: TaskError, value: ErrorAction): Outcome {
+function fromAction(stage: Stage, name: string, failed: Failed, value: ErrorAction): Outcome {
   switch (value?.action) {
     case 'retry':
       return {
