@@ -1,0 +1,95 @@
+import type { Plan, RunChange } from '@weir/contracts'
+
+/**
+ * How many messages are in flight at each stage, and so how many jobs of a plan may still go in.
+ * Absolute values with a number per run: lost, doubled and late hints do no harm, and nothing is
+ * ever subtracted twice.
+ */
+export type Room = {
+  /** Jobs of this plan that fit in now: the least over its stages, 0 where one is not active. */
+  jobsFor(plan: Plan): number
+  /** A claimed job holds a slot at each stage of its plan until the ledger says otherwise. */
+  take(plan: Plan, job: string, run: number): void
+  /** What the ledger announced; an older number than known is ignored. */
+  apply(change: RunChange): void
+  /** Keeps only these runs: what in_flight says is the truth (reconciliation). */
+  keepOnly(runs: ReadonlySet<string>): void
+  held(stage: string): number
+  readonly runs: number
+}
+
+type Held = { seq: number; byStage: Readonly<Record<string, number>> }
+
+/** In-flight limit of a stage, 0 where it may get nothing. */
+export type LimitOf = (stage: string) => number
+
+export function createRoom(limitOf: LimitOf): Room {
+  const runs = new Map<string, Held>()
+  const totals = new Map<string, number>()
+
+  const add = (byStage: Readonly<Record<string, number>>, sign: 1 | -1) => {
+    for (const [stage, count] of Object.entries(byStage)) {
+      const total = (totals.get(stage) ?? 0) + sign * count
+      if (total === 0) totals.delete(stage)
+      else totals.set(stage, total)
+    }
+  }
+
+  const replace = (key: string, next: Held | undefined) => {
+    const before = runs.get(key)
+    if (before !== undefined) add(before.byStage, -1)
+    if (next === undefined) runs.delete(key)
+    else {
+      runs.set(key, next)
+      add(next.byStage, 1)
+    }
+  }
+
+  return {
+    jobsFor(plan) {
+      let jobs = Number.POSITIVE_INFINITY
+      for (const [stage, weight] of Object.entries(weightOf(plan))) {
+        const free = limitOf(stage) - (totals.get(stage) ?? 0)
+        // A job heavier than the whole limit still goes, alone: else it would never.
+        const fits =
+          free >= weight ? Math.floor(free / weight) : totals.has(stage) || free <= 0 ? 0 : 1
+        jobs = Math.min(jobs, fits)
+      }
+      return Math.max(0, jobs)
+    },
+    take(plan, job, run) {
+      replace(`${job}/${run}`, { seq: 0, byStage: weightOf(plan) })
+    },
+    apply(change) {
+      const key = `${change.job}/${change.run}`
+      const known = runs.get(key)
+      if (known === undefined || change.seq <= known.seq) return
+      if (change.ended) replace(key, undefined)
+      else if (change.held !== undefined) replace(key, { seq: change.seq, byStage: change.held })
+    },
+    keepOnly(keep) {
+      for (const key of [...runs.keys()]) if (!keep.has(key)) replace(key, undefined)
+    },
+    held: (stage) => totals.get(stage) ?? 0,
+    get runs() {
+      return runs.size
+    },
+  }
+}
+
+const weights = new WeakMap<Plan, Readonly<Record<string, number>>>()
+
+/**
+ * Messages that a job of this plan is expected to have at each stage at once. A step outside any
+ * fan-out weighs 1 where it stands; the steps of a line do not work at the same time, so a stage's
+ * weight is the largest of its steps', not their sum. Inside a fan-out the elements are counted as
+ * they show (the ledger's `held`), because `maxItems` is a bound and no estimate.
+ */
+export function weightOf(plan: Plan): Readonly<Record<string, number>> {
+  let known = weights.get(plan)
+  if (known === undefined) {
+    known = Object.fromEntries(plan.steps.map((step) => [step.stage, 1]))
+    weights.set(plan, known)
+  }
+  return known
+}
