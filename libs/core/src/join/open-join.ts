@@ -167,6 +167,7 @@ export function composeInput(join: OpenJoin): JoinedInput {
         took.push([edge, join.item, digestOf(slot.part.payload)])
       } else {
         manifest.push({ as, reason: slot.part.kind === 'failed' ? 'failed' : 'skipped' })
+        took.push([edge, join.item, slot.part.kind])
       }
       continue
     }
@@ -187,6 +188,7 @@ export function composeInput(join: OpenJoin): JoinedInput {
         took.push([edge, path(index), digestOf(part.payload)])
       } else {
         manifest.push({ as, index, reason: part.kind === 'failed' ? 'failed' : 'skipped' })
+        took.push([edge, path(index), part.kind])
       }
     }
     const list = `[${present.join(',')}]`

@@ -441,10 +441,11 @@ export function createPartition(options: PartitionOptions): Partition {
     const edge = task.plan.edges[meta.edge]
     const source = edge?.from == null ? undefined : stepOf(task.plan, edge.from)
     // What was written down before it was sent cannot differ from what its sender reported.
-    if (source === undefined || source.writeOutcome === 'always' || meta.kind === 'skipped') {
-      return { took: [], missing: [] }
-    }
-    return { took: [[meta.edge, meta.item, digestOf(task.value)]], missing: [] }
+    if (source === undefined || source.writeOutcome === 'always') return { took: [], missing: [] }
+    // A marker has no digest: its kind says what was taken.
+    const isMarker = meta.kind === 'skipped' || meta.kind === 'failed'
+    const digest = isMarker ? meta.kind : digestOf(task.value)
+    return { took: [[meta.edge, meta.item, digest]], missing: [] }
   }
 
   const schedule = (task: Task, nowMs: number) => {
