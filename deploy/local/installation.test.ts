@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createInstallation, type Installation } from './installation.ts'
 import type { PlatformProcess } from './processes.ts'
-import { readRunFile, runFilePath } from './run-file.ts'
+import { type RunFile, readRunFile, runFilePath } from './run-file.ts'
+import { queryPostgres } from './test-postgres.ts'
 import { afterTest, makeTestHome } from './test-support.ts'
 import { waitUntil } from './wait.ts'
 
@@ -79,6 +80,34 @@ test('stages are registered once, keep their key, and run.json follows every res
 
   const second = makeInstallation(t, home)
   assert.deepEqual((await second.start()).stageKeys, { 'echo@1': 'first' })
+})
+
+test('a service finds a migrated database and gets in as its own role', async (t) => {
+  const home = makeTestHome(t)
+  const main = join(home, 'probe.mjs')
+  writeFileSync(main, `${answer}\nserve((req, res) => res.end(process.env.WEIR_POSTGRES_URL))`)
+  const start = async (): Promise<[RunFile, Installation]> => {
+    const installation = createInstallation({
+      home,
+      only: ['postgres', 'probe'],
+      processes: [{ name: 'probe', main, databaseRole: 'ledger', tier: 1 }],
+      progress: () => {},
+      log: () => {},
+    })
+    afterTest(t, () => installation.stop(10_000))
+    return [await installation.start(), installation]
+  }
+  const [run, installation] = await start()
+  const url = await (await fetch(run.urls.probe ?? '')).text()
+  const who = await queryPostgres(url, 'select current_user, current_database()')
+  assert.deepEqual(who, [{ current_user: 'weir_ledger', current_database: 'weir' }])
+  const admin = await queryPostgres(run.postgres ?? '', 'select current_user, current_database()')
+  assert.deepEqual(admin, [{ current_user: 'postgres', current_database: 'weir' }])
+
+  await installation.stop(10_000)
+  const [again] = await start()
+  const urlAgain = await (await fetch(again.urls.probe ?? '')).text()
+  assert.deepEqual(await queryPostgres(urlAgain, 'select current_user, current_database()'), who)
 })
 
 test('what this checkout does not have is named before anything starts', async (t) => {

@@ -37,6 +37,7 @@ export function makeProcessEnv(
     ...inheritSettings(subject.databaseRole !== undefined),
     NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
     WEIR_KAFKA_BROKERS: options.kafka,
+    WEIR_SERVICE_NAME: subject.name,
     WEIR_HTTP_HOST: '127.0.0.1',
     WEIR_HTTP_PORT: String(options.httpPort),
   }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { LauncherError } from './errors.ts'
 import { homeMarker, stopSignalMarker } from './leftovers.ts'
 import type { ProcessSpec } from './process-spec.ts'
@@ -139,6 +140,7 @@ export function superviseProcess(
 
 function spawnDetached(spec: ProcessSpec, options: SupervisedProcessOptions): ChildProcess {
   const [program, ...args] = spec.argv
+  mkdirSync(dirname(options.logFile), { recursive: true })
   const logFd = openSync(options.logFile, 'a')
   try {
     // A process group of its own: Ctrl-C reaches the supervisor alone, which stops in order.

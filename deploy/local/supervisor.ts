@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { trimLogs } from './logs.ts'
 import type { ProcessSpec } from './process-spec.ts'
@@ -28,7 +27,6 @@ export type SupervisorOptions = {
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { home, log = () => {} } = options
   const logsDir = join(home, 'logs')
-  mkdirSync(logsDir, { recursive: true })
   const processes = new Map<string, SupervisedProcess>()
   const trimTimer = setInterval(() => trimLogs(logsDir), trimLogsEveryMs).unref()
   let isStopping = false

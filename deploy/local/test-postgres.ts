@@ -1,13 +1,11 @@
-import { Client } from 'pg'
+import { createPool, query } from '@weir/postgres'
 
 /** Runs one statement on a connection of its own. */
-export async function queryPostgres(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {})
-  await client.connect()
+export async function queryPostgres(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const pool = createPool({ url, max: 1, applicationName: 'launcher-test' })
   try {
-    return (await client.query(sql)).rows
+    return await query(pool, { text })
   } finally {
-    await client.end()
+    await pool.end()
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { askHolder } from './home-lock.ts'
@@ -141,6 +141,17 @@ test('after a kill -9 of the supervisor the next up stops what is left and goes 
   assert.equal(isAlive(before.pids.postgres ?? 0), false)
   const rows = await queryPostgres(mustReadRun(home).postgres ?? '', 'select answer from kept')
   assert.deepEqual(rows, [{ answer: 42 }])
+})
+
+test('down stops everything even when the home was removed under it', async (t) => {
+  const home = makeHome(t)
+  await run(home, ['up.ts', '--only=kafka,postgres'])
+  const pids = Object.values(mustReadRun(home).pids)
+  rmSync(home, { recursive: true })
+  const down = await run(home, ['down.ts'])
+  assert.equal(down.code, 0, down.stderr)
+  assert.deepEqual(pids.filter(isAlive), [])
+  assert.deepEqual(findLeftovers(home), [])
 })
 
 test('Kafka and Postgres come back on the same ports with their data after a kill -9', async (t) => {
