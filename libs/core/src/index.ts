@@ -23,5 +23,11 @@ export {
   type Timing,
   UNFINISHED_MAX,
 } from './partition/partition.ts'
+export {
+  createSchedule,
+  type Place,
+  type Schedule,
+  type ScheduleOptions,
+} from './schedule/schedule.ts'
 export { type CommitMetadata, decodeMetadata, encodeMetadata } from './watermark/metadata.ts'
 export { createWatermark, type Watermark } from './watermark/watermark.ts'

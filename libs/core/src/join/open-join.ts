@@ -141,7 +141,24 @@ export type JoinedInput = {
   readonly manifest: readonly MissingInput[]
   readonly took: readonly (readonly [edge: number, item: string, digest: string])[]
   readonly missing: readonly (readonly [edge: number, item: string])[]
+  /** Sampled trace contexts of the parts but the last one. */
+  readonly links: readonly string[]
   readonly tooLarge: boolean
+}
+
+const LINKS_MAX = 128
+
+function linksOf(join: OpenJoin): string[] {
+  const links = new Set<string>()
+  const note = (part: Part | null) => {
+    if (part?.traceparent.endsWith('1') && links.size < LINKS_MAX) links.add(part.traceparent)
+  }
+  for (const slot of join.edges) {
+    note(slot.part)
+    for (const part of slot.gather?.items.values() ?? []) note(part)
+  }
+  links.delete(join.last.traceparent)
+  return [...links]
 }
 
 /**
@@ -196,5 +213,6 @@ export function composeInput(join: OpenJoin): JoinedInput {
   }
   const only = join.edges.length === 1 && join.edges[0]?.gather !== null
   const input = only ? (members[0] as string) : `{${members.join(',')}}`
-  return { input, manifest, took, missing, tooLarge: Buffer.byteLength(input) > limits.joinedBytes }
+  const tooLarge = Buffer.byteLength(input) > limits.joinedBytes
+  return { input, manifest, took, missing, links: linksOf(join), tooLarge }
 }

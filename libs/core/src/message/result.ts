@@ -32,6 +32,8 @@ export type JoinedBody = {
   readonly manifest: readonly MissingInput[]
   readonly took: readonly (readonly [edge: number, item: string, digest: string])[]
   readonly missing: readonly (readonly [edge: number, item: string])[]
+  /** Trace contexts of the parts but the last, sampled ones, for the links of the task's span. */
+  readonly links?: readonly string[]
   /** The handler's input; present where the decision is to run. */
   readonly input?: unknown
 }

@@ -78,7 +78,6 @@ export type Task = {
   /** The input, or for `joined` a `JoinedBody`, as JSON text. */
   readonly value: string
   readonly notBefore: number
-  /** For `joined`: contexts of the parts, for the links of the task's span. */
   /** writing: its outcome is being appended or read back; retrying: its next attempt is being appended. */
   state: 'ready' | 'parked' | 'running' | 'writing' | 'retrying' | 'sending' | 'gone'
 }
@@ -173,6 +172,8 @@ export type Partition = {
   readonly openJoinBytes: number
   readonly unfinished: number
   fold(record: Incoming, nowMs: number): void
+  /** Kept over to the next generation: own records carry it from now on. */
+  adopt(generation: number): void
   /** Counts a record that is not ours; it is unfinished until `finish`. */
   foldForeign(offset: number, timestampMs: number): void
   /** Finishes a record that was folded as foreign. */
@@ -215,7 +216,8 @@ function outcomeIdOf(envelope: Envelope): string {
 }
 
 export function createPartition(options: PartitionOptions): Partition {
-  const { committed, metadata, generation } = options
+  const { committed, metadata } = options
+  const { generation } = options
   const restoreFrom = metadata?.restoreFrom ?? committed
   const openFrom = metadata?.openFrom ?? committed
   const watermark = createWatermark(restoreFrom)
@@ -585,6 +587,7 @@ export function createPartition(options: PartitionOptions): Partition {
       manifest: composed.manifest,
       took: composed.took,
       missing: composed.missing,
+      ...(composed.links.length > 0 && { links: composed.links }),
     }
     const text = JSON.stringify(head)
     const value = decision.do === 'run' ? `${text.slice(0, -1)},"input":${composed.input}}` : text
