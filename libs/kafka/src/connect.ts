@@ -42,7 +42,7 @@ export type Kafka = {
   readonly log: KafkaLog
   readonly clientLog: ClientLogger
   /** Opens nothing yet. Each consumer, reader, producer and admin has a cluster of its own. */
-  createCluster(): Cluster
+  createCluster(options?: { readonly metadataMaxAgeMs?: number }): Cluster
 }
 
 /**
@@ -72,7 +72,7 @@ export function connectKafka(config: KafkaConfig): Kafka {
     clientId: config.clientId,
     log,
     clientLog,
-    createCluster: () =>
+    createCluster: ({ metadataMaxAgeMs = 60_000 } = {}) =>
       new Cluster({
         logger: clientLog,
         socketFactory,
@@ -83,7 +83,7 @@ export function connectKafka(config: KafkaConfig): Kafka {
         connectionTimeout: config.connectTimeoutMs ?? 3000,
         requestTimeout: config.requestTimeoutMs ?? 30_000,
         enforceRequestTimeout: true,
-        metadataMaxAge: 60_000,
+        metadataMaxAge: metadataMaxAgeMs,
         retry: CLIENT_RETRY,
         allowAutoTopicCreation: false,
         maxInFlightRequests: null,

@@ -76,6 +76,8 @@ export type ConsumerOptions = {
   readonly heartbeatMs?: number
   /** Default 60 s. */
   readonly rebalanceTimeoutMs?: number
+  /** How soon a topic that has grown is noticed; default 60 s. */
+  readonly metadataMaxAgeMs?: number
   /** Per request; default 4 MiB. */
   readonly maxBytes?: number
   /** Default 512 KiB; a single larger batch still comes whole. */
@@ -126,7 +128,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const sessionTimeoutMs = options.sessionTimeoutMs ?? 30_000
   const heartbeatMs = options.heartbeatMs ?? Math.floor(sessionTimeoutMs / 10)
   const rebalanceTimeoutMs = options.rebalanceTimeoutMs ?? 60_000
-  const cluster = kafka.createCluster()
+  const metadataMaxAgeMs = options.metadataMaxAgeMs ?? 60_000
+  const cluster = kafka.createCluster({ metadataMaxAgeMs })
   const stopping = new AbortController()
 
   const group = new ConsumerGroup({
@@ -144,7 +147,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     rebalanceTimeout: rebalanceTimeoutMs,
     autoCommit: false,
     isolationLevel: 0,
-    metadataMaxAge: 60_000,
+    metadataMaxAge: metadataMaxAgeMs,
   })
 
   /** Set while the membership is whole: between a confirmed join and the start of the next one. */

@@ -162,7 +162,7 @@ function readHeaders(bytes: Buffer): Record<string, string> {
     at += keyLength
     const valueLength = readVarint(bytes)
     if (valueLength < 0) continue
-    if (headers[key] === undefined) headers[key] = bytes.toString('utf8', at, at + valueLength)
+    if (!Object.hasOwn(headers, key)) headers[key] = bytes.toString('utf8', at, at + valueLength)
     at += valueLength
   }
   return headers
