@@ -60,6 +60,17 @@ export async function tenantQuery<Row = Record<string, unknown>>(
   return results[2]?.rows as Row[]
 }
 
+/** As `tenantQuery`; answers how many rows were changed. */
+export async function tenantExecute(
+  pool: Pool,
+  tenant: string,
+  statement: Statement,
+): Promise<number> {
+  assertTenant(tenant)
+  const results = await pipelined(pool, [begin, setTenant(tenant), statement, commit])
+  return results[2]?.rowCount ?? 0
+}
+
 /** Several statements in a transaction without a tenant, in one round trip; rows of each. */
 export async function batchQuery(
   pool: Pool,
@@ -74,9 +85,18 @@ export async function query<Row = Record<string, unknown>>(
   pool: Pool,
   statement: Statement,
 ): Promise<Row[]> {
+  return (await sendAlone(pool, statement)).rows as Row[]
+}
+
+/** As `query`; answers how many rows were changed. */
+export async function execute(pool: Pool, statement: Statement): Promise<number> {
+  return (await sendAlone(pool, statement)).rowCount ?? 0
+}
+
+async function sendAlone(pool: Pool, statement: Statement): Promise<pg.QueryResult> {
   const client = await pool.connect()
   try {
-    return (await send(client, statement)).rows as Row[]
+    return await send(client, statement)
   } finally {
     client.release(client.getTransactionStatus() !== 'I')
   }
