@@ -835,6 +835,9 @@ export function createPartition(options: PartitionOptions): Partition {
       return watermark.unfinished
     },
     fold,
+    adopt(next) {
+      generation = next
+    },
     foldForeign(offset, timestampMs) {
       watermark.begin(offset)
       times.add(offset, timestampMs, logGeneration)

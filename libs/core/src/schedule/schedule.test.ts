@@ -39,11 +39,11 @@ test('everything starts once, in order of band and arrival, never over the bound
         assert.ok(runs(taken.place.tenant) < share, 'a tenant runs more than its share')
         const index = waiting.findIndex(({ id }) => id === taken.item)
         assert.notEqual(index, -1, 'it was not waiting')
-        const [found] = waiting.splice(index, 1) as [{ at: Place }]
-        const { lane, tenant, priority } = found.at
+        const { lane, tenant, priority } = taken.place
+        waiting.splice(index, 1)
         for (const other of waiting) {
           if (other.at.lane !== lane || other.at.tenant !== tenant) continue
-          const isBefore =
+          const isBefore: boolean =
             bandOf(other.at.priority) > bandOf(priority) ||
             (bandOf(other.at.priority) === bandOf(priority) && other.id < taken.item)
           assert.equal(isBefore, false, 'another one was before it')
