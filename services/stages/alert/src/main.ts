@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { alert } from './stage.ts'
+
+await runStage(alert)

@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { locate } from './stage.ts'
+
+await runStage(locate)

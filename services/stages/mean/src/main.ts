@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { mean } from './stage.ts'
+
+await runStage(mean)

@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { normalise } from './stage.ts'
+
+await runStage(normalise)

@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { publish } from './stage.ts'
+
+await runStage(publish)

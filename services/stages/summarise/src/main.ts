@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { summarise } from './stage.ts'
+
+await runStage(summarise)
