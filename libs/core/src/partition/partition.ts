@@ -217,7 +217,7 @@ function outcomeIdOf(envelope: Envelope): string {
 
 export function createPartition(options: PartitionOptions): Partition {
   const { committed, metadata } = options
-  const { generation } = options
+  let { generation } = options
   const restoreFrom = metadata?.restoreFrom ?? committed
   const openFrom = metadata?.openFrom ?? committed
   const watermark = createWatermark(restoreFrom)
