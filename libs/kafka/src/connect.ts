@@ -7,6 +7,7 @@ import {
   InstrumentationEmitter,
   LEVELS,
 } from './internals.ts'
+import { patchConnection } from './patches/connection.ts'
 import { patchRequestQueue } from './patches/request-queue.ts'
 
 /** The part of a pino logger that is used. */
@@ -57,6 +58,7 @@ const SILENT: KafkaLog = { debug() {}, info() {}, warn() {}, error() {} }
 export function connectKafka(config: KafkaConfig): Kafka {
   if (config.brokers.length === 0) throw new Error('connectKafka: no broker is given')
   patchRequestQueue()
+  patchConnection()
   const log = config.log ?? SILENT
   const clientLog = createLogger({
     level: LEVELS.WARN,

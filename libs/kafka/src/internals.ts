@@ -24,14 +24,10 @@ export type WireRequest<T> = {
 /** The client's encoder accepts anything with these two members. */
 export type EncodedBytes = { readonly buf: Buffer; readonly buffer: Buffer }
 
-export type Connection = {
-  requestQueue: { rejectAll(error: Error): void }
-}
-
 export type ConnectionPool = {
   host: string
   port: number
-  pool: Connection[]
+  pool: { requestQueue: { rejectAll(error: Error): void } }[]
   send<T>(request: WireRequest<T>): Promise<T>
 }
 
@@ -149,6 +145,9 @@ export const ConsumerGroup = require('kafkajs/src/consumer/consumerGroup') as ne
   options: object,
 ) => ConsumerGroup
 export const RequestQueue = require('kafkajs/src/network/requestQueue') as {
+  prototype: Record<string, unknown>
+}
+export const Connection = require('kafkajs/src/network/connection') as {
   prototype: Record<string, unknown>
 }
 export const createSocketFactory = require('kafkajs/src/network/socketFactory') as () => unknown
