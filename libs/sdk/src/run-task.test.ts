@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { TaskAbort } from './abort.ts'
+import { systemClock } from './clock.ts'
 import type { StageContext } from './context.ts'
 import { defineStage } from './define-stage.ts'
 import type { StageDefinition } from './stage.ts'
@@ -102,16 +103,18 @@ test('work that ends while the instance stops counts, work cut short is done aga
   }
 })
 
-test('the deadline counts down', async () => {
-  const times: number[] = []
-  const stage = stageOf(async (_, ctx) => {
-    times.push(ctx.deadline)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    times.push(ctx.deadline)
+test('the deadline counts down, to the timeout or to the end of the run', async () => {
+  let now = 1_000
+  const clock = { ...systemClock, now: () => now }
+  const stage = stageOf((_, ctx) => {
+    const before = ctx.deadline
+    now += 20
+    return [before, ctx.deadline]
   })
-  await stage.run(1, { timeoutMs: 500 })
-  const [first = 0, second = 0] = times
-  assert.ok(first <= 500 && first > 400 && second < first)
+  const timeout = await stage.run(1, { clock, timeoutMs: 500 })
+  assert.equal(timeout.outcome.status === 'ok' && timeout.outcome.json, '[500,480]')
+  const notAfter = await stage.run(1, { clock, timeoutMs: 500, notAfter: now + 50 })
+  assert.equal(notAfter.outcome.status === 'ok' && notAfter.outcome.json, '[50,30]')
 })
 
 test('thirty of thirty cleanups run, last first, however the task ends', async () => {
