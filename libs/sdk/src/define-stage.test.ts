@@ -72,3 +72,13 @@ test('a schema library that can say its JSON Schema has it published', () => {
   assert.deepEqual(contracts.input, { type: 'string' })
   assert.deepEqual(contracts.output, { type: 'number' })
 })
+
+test('the handler is typed by the schemas', () => {
+  const km = Type.Object({ km: Type.Number() })
+  const typed = { name: 'some', version: '1.0.0', input: km, output: km } as const
+  assert.ok(defineStage({ ...typed, run: (input) => ({ km: input.km + 1 }) }))
+  // @ts-expect-error the output is a number of kilometres
+  assert.ok(defineStage({ ...typed, run: (input) => ({ km: String(input.km) }) }))
+  // @ts-expect-error the input has no miles
+  assert.ok(defineStage({ ...typed, run: (input) => ({ km: input.miles }) }))
+})
