@@ -152,7 +152,7 @@ begin
     if quota = 'submitRatePerSecond' then
       size := case when all_or_none then cardinality(fresh) else fits + 1 end;
       -- A batch larger than the burst will never fit: no time to wait for.
-      if size <= q.submit_burst then
+      if not all_or_none or size <= q.submit_burst then
         retry_after_ms := greatest(1, ceil(extract(epoch from
           base + size * emission - stamp - q.submit_burst * emission) * 1000))::integer;
       end if;
@@ -164,10 +164,7 @@ begin
 
   if fits > 0 then
     take := fresh[1:fits];
-    if all_or_none = false or quota is null then
-      select c.virtual_time into clock from weir.dispatch_clock c;
-      clock := greatest(clock, u.virtual_finish);
-    end if;
+    select greatest(c.virtual_time, u.virtual_finish) into clock from weir.dispatch_clock c;
 
     insert into weir.jobs (
       tenant_id, id, pipeline, version, plan_id, priority, ordering_key, correlation_id,

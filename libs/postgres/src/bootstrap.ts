@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { withClient } from './client.ts'
 import { LOGIN_ROLES, type LoginRole, OWNER_ROLES, SERVICE_ROLES, scramVerifier } from './roles.ts'
 import { withTryLock } from './try-lock.ts'
 
@@ -118,21 +119,6 @@ async function hardenDatabase(client: pg.Client): Promise<void> {
   await client.query('grant usage on language plpgsql to weir_owner, weir_definer')
   await client.query('revoke all on schema public from public')
   await client.query('commit')
-}
-
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'weir-migrate',
-    connectionTimeoutMillis: 10_000,
-    statement_timeout: 60_000,
-  })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
 }
 
 function assertName(database: string): void {

@@ -1,4 +1,6 @@
 export { type BootstrapOptions, bootstrap, closeDatabase, withDatabase } from './bootstrap.ts'
+export { checkRole } from './check-role.ts'
+export { type ClientOptions, withClient } from './client.ts'
 export { constraintOf, sqlStateOf, toWeirError } from './errors.ts'
 export { type Lease, releaseLease, renewLease, takeLease } from './leases.ts'
 export { type MigrateOptions, type Migration, migrate, readMigrations } from './migrate.ts'
@@ -94,4 +96,4 @@ export {
 } from './roles.ts'
 export { asRole, asTenant } from './single-statements.ts'
 export type { Statement, Tx } from './statement.ts'
-export { withTenant, withTransaction } from './transaction.ts'
+export { query, withTenant, withTransaction } from './transaction.ts'

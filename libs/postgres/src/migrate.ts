@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { withClient } from './client.ts'
 import { withTryLock } from './try-lock.ts'
 
 const migrationLock = 0x77656972_02
@@ -61,14 +62,8 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations(options.directory)
-  const client = new pg.Client({
-    connectionString: options.url,
-    application_name: 'weir-migrate',
-    connectionTimeoutMillis: 10_000,
-  })
-  await client.connect()
-  try {
-    return await withTryLock(client, migrationLock, lockWaitMs, async () => {
+  return withClient(options.url, (client) =>
+    withTryLock(client, migrationLock, lockWaitMs, async () => {
       // Uniform ownership. The only place in Weir where a session changes its role.
       await client.query('set role weir_owner')
       await client.query(`set lock_timeout = '${tableLockTimeout}'`)
@@ -82,10 +77,8 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
         options.onApplied?.(each.name, performance.now() - start)
       }
       return pending.map((each) => each.name)
-    })
-  } finally {
-    await client.end()
-  }
+    }),
+  )
 }
 
 async function findPending(client: pg.Client, migrations: Migration[]): Promise<Migration[]> {
