@@ -1,0 +1,164 @@
+import type { JobEvent, Plan, RunReports, TaskReport } from '@weir/contracts'
+import {
+  acceptReport,
+  decideRun,
+  foldEvent,
+  heldSlots,
+  indexRun,
+  isStepReported,
+  type NewEvent,
+  needsFence,
+  type RunDecision,
+  type RunState,
+  startRun,
+  terminalEvent,
+} from '@weir/core'
+import type { LoadedRun } from '@weir/postgres'
+
+/** A run that has been decided while work of it may still go on: it ends when its fence is obeyed. */
+export type Ending = {
+  readonly decision: RunDecision
+  readonly decidedAt: number
+  /** Offset of its fence on `weir.control`; null until that is acknowledged. */
+  fenceOffset: number | null
+}
+
+/** What the ledger holds of a run in flight: its state, and the events that are not written yet. */
+export type RunBook = {
+  readonly tenant: string
+  readonly job: string
+  readonly run: number
+  readonly plan: Plan
+  readonly pipeline: string
+  readonly orderingKey: string | null
+  readonly claimedAt: number
+  readonly notAfter: number
+  readonly state: RunState
+  /** Number of the last event. */
+  seq: number
+  unwritten: JobEvent[]
+  unwrittenBytes: number
+  /** Arrival of the first unwritten event, and the offset of the record that led to it. */
+  unwrittenSince: number
+  unwrittenFrom: number
+  ending: Ending | null
+  ended: boolean
+  /** Context of the latest report, for the ledger's own span. */
+  traceparent: string
+  correlation: string
+}
+
+const at = (ms: number) => new Date(ms).toISOString()
+
+/** Opens the book of a run from what Postgres has of it. */
+export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
+  const state = startRun(plan)
+  for (const chunk of loaded.chunks) {
+    for (const event of JSON.parse(chunk.events) as JobEvent[]) foldEvent(state, plan, event)
+  }
+  return {
+    tenant: loaded.tenant,
+    job: loaded.job,
+    run: loaded.run,
+    plan,
+    pipeline: loaded.pipeline,
+    orderingKey: loaded.orderingKey,
+    claimedAt: loaded.claimedAt ?? 0,
+    notAfter: loaded.notAfter ?? 0,
+    state,
+    seq: loaded.lastSeq,
+    unwritten: [],
+    unwrittenBytes: 0,
+    unwrittenSince: 0,
+    unwrittenFrom: 0,
+    ending: null,
+    ended: false,
+    traceparent: '',
+    correlation: loaded.correlationId,
+  }
+}
+
+/** Numbers an event and folds it into the run's state. */
+export function appendEvent(book: RunBook, event: NewEvent, offset: number, nowMs: number): void {
+  book.seq += 1
+  const numbered: JobEvent = { seq: book.seq, ...event }
+  foldEvent(book.state, book.plan, numbered)
+  if (book.unwritten.length === 0) {
+    book.unwrittenSince = nowMs
+    book.unwrittenFrom = offset
+    book.unwrittenBytes = 0
+  }
+  book.unwritten.push(numbered)
+  book.unwrittenBytes += 200 + (event.data.output?.length ?? 0)
+}
+
+/** The two events that every job's log starts with: the ledger alone numbers them. */
+export function appendOpening(
+  book: RunBook,
+  loaded: LoadedRun,
+  offset: number,
+  nowMs: number,
+): void {
+  if (book.seq > 0) return
+  const { run } = book
+  appendEvent(
+    book,
+    { run, type: 'job.queued', at: at(loaded.submittedAt), data: {} },
+    offset,
+    nowMs,
+  )
+  appendEvent(
+    book,
+    { run, type: 'job.dispatched', at: at(book.claimedAt), data: {} },
+    offset,
+    nowMs,
+  )
+}
+
+/** Takes a report into the book. False where it changed nothing: late, doubled, or not of this run. */
+export function takeReport(
+  book: RunBook,
+  reports: RunReports,
+  report: TaskReport,
+  offset: number,
+  nowMs: number,
+): boolean {
+  if (book.ended || book.ending !== null) return false
+  const accepted = acceptReport(book.state, book.plan, reports.step, report, nowMs)
+  for (const event of accepted.events) appendEvent(book, event, offset, nowMs)
+  return accepted.events.length > 0
+}
+
+/** Decides whether the run is over; a run with work that may go on first needs its fence obeyed. */
+export function decideBook(
+  book: RunBook,
+  offset: number,
+  nowMs: number,
+): 'goes_on' | 'over' | 'to_fence' {
+  if (book.ended || book.ending !== null) return 'goes_on'
+  const decision = decideRun(book.state, book.plan)
+  if (decision === null) return 'goes_on'
+  if (!needsFence(book.state, book.plan)) {
+    endBook(book, decision, offset, nowMs)
+    return 'over'
+  }
+  book.ending = { decision, decidedAt: nowMs, fenceOffset: null }
+  return 'to_fence'
+}
+
+/** Writes the terminal event, the last of the run. */
+export function endBook(book: RunBook, decision: RunDecision, offset: number, nowMs: number): void {
+  book.ended = true
+  appendEvent(book, terminalEvent(book.state, decision, at(nowMs)), offset, nowMs)
+}
+
+/** Names of the steps that have reported all their tasks. */
+export function endedStepsOf(book: RunBook): string[] {
+  return indexRun(book.plan)
+    .steps.filter((index) => isStepReported(book.state, book.plan, index))
+    .map((index) => index.step.name)
+}
+
+export function heldOf(book: RunBook): Record<string, number> {
+  return heldSlots(book.state, book.plan)
+}
