@@ -11,6 +11,7 @@ export const JOB_EVENT_TYPES = [
   'task.retry_scheduled',
   'task.dead_lettered',
   'task.dropped',
+  'task.diverged',
   'join.fired',
   'job.cancel_requested',
   'job.rerun',
@@ -65,4 +66,6 @@ export type JobEventData = Partial<
   readonly superseded?: readonly string[]
   readonly diverged?: true
   readonly cause?: string
+  /** `job.rerun`: the tasks that run again; all others keep what was decided in the runs before. */
+  readonly again?: readonly (readonly [step: string, items: '*' | readonly string[]])[]
 }
