@@ -172,7 +172,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const fetcher = new Fetcher(
     cluster,
     {
-      maxWaitMs: options.maxWaitMs ?? 500,
+      maxWaitMs: () => options.maxWaitMs ?? 500,
       maxBytes: options.maxBytes ?? 4 * 1024 * 1024,
       maxBytesPerPartition: options.maxBytesPerPartition ?? 512 * 1024,
     },

@@ -6,8 +6,8 @@ import { decodeFetch, type FetchedPartition, type FetchResponse } from './wire/d
 import { encodeFetch, FETCH, type FetchTarget } from './wire/encode-fetch.ts'
 
 export type FetchLimits = {
-  /** Milliseconds an answer without data is held back by the broker. */
-  readonly maxWaitMs: number
+  /** Milliseconds an answer without data is held back by the broker; asked for each request. */
+  readonly maxWaitMs: () => number
   readonly maxBytes: number
   readonly maxBytesPerPartition: number
 }
@@ -41,6 +41,7 @@ type Position = {
 }
 
 const OFFSET_OUT_OF_RANGE = 1
+const PAUSED_WAIT_MS = 50
 
 /**
  * Fetches from every broker that leads an unpaused partition, one request at a time each.
@@ -188,7 +189,8 @@ export class Fetcher {
     if (this.#stop.signal.aborted) return
     const epochs = targets.map(({ topic, partition }) => this.#find(topic, partition)?.epoch)
     const offsets = new Map(targets.map((t) => [keyOf(t.topic, t.partition), t.offset]))
-    const maxWaitMs = hasPaused ? Math.min(this.#limits.maxWaitMs, 50) : this.#limits.maxWaitMs
+    const idleWaitMs = this.#limits.maxWaitMs()
+    const maxWaitMs = hasPaused ? Math.min(idleWaitMs, PAUSED_WAIT_MS) : idleWaitMs
     const sentAtMs = performance.now()
     const answer = await sendFetch(broker, inFairOrder(targets), offsets, {
       ...this.#limits,

@@ -49,7 +49,8 @@ test('answers without records confirm freshness as of their sending', async () =
     onFetched: (sentAtMs) => void fresh.push({ sentAtMs, reportedAtMs: performance.now() }),
   })
   await until('three answers', () => fresh.length >= 3)
-  for (const { sentAtMs, reportedAtMs } of fresh) assert.ok(reportedAtMs - sentAtMs >= 80)
+  // The first does not wait: that there is nothing is what a start has to learn.
+  for (const { sentAtMs, reportedAtMs } of fresh.slice(1)) assert.ok(reportedAtMs - sentAtMs >= 80)
   const sent = fresh.map(({ sentAtMs }) => sentAtMs)
   assert.deepEqual(
     sent,

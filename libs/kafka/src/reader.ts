@@ -38,6 +38,8 @@ export type ReaderOptions = {
   readonly maxBytes?: number
 }
 
+const STARTING_WAIT_MS = 20
+
 export type Reader = {
   /** Resolves when caught up; rejects when the reader is stopped or fails before. */
   readonly caughtUp: Promise<void>
@@ -107,7 +109,8 @@ export function createReader(options: ReaderOptions): Reader {
   const fetcher = new Fetcher(
     cluster,
     {
-      maxWaitMs: options.maxWaitMs ?? 2000,
+      // At the start an answer without data is news: it says that there is nothing.
+      maxWaitMs: () => (isCaughtUp ? (options.maxWaitMs ?? 2000) : STARTING_WAIT_MS),
       maxBytes: options.maxBytes ?? 4 * 1024 * 1024,
       maxBytesPerPartition: options.maxBytes ?? 4 * 1024 * 1024,
     },

@@ -64,6 +64,8 @@ export async function runService(
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
 
+  // Between two connections there may be nothing that keeps the process: it lives until it is told.
+  const alive = setInterval(() => {}, 2 ** 30)
   let running: RunningService | undefined
   try {
     const config = readConfig(settings)
@@ -99,6 +101,7 @@ export async function runService(
     }
   }
   await shutdownTelemetry()
+  clearInterval(alive)
   flushLogs()
   setTimeout(() => process.exit(), LINGER_MS).unref()
 }
