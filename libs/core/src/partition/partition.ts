@@ -574,7 +574,7 @@ export function createPartition(options: PartitionOptions): Partition {
     }
   }
 
-  const fire = (join: OpenJoin, wanted: JoinDecision) => {
+  const fire = (join: OpenJoin, wanted: JoinDecision, kind: 'joined' | 'timeout' = 'joined') => {
     join.state = 'firing'
     const composed = composeInput(join)
     const decision: JoinDecision =
@@ -592,7 +592,7 @@ export function createPartition(options: PartitionOptions): Partition {
     const text = JSON.stringify(head)
     const value = decision.do === 'run' ? `${text.slice(0, -1)},"input":${composed.input}}` : text
     release(join)
-    append(ownOf(join, 'joined'), value, () => {})
+    append(ownOf(join, kind), value, () => {})
   }
 
   const release = (join: OpenJoin) => {
@@ -957,10 +957,7 @@ export function createPartition(options: PartitionOptions): Partition {
         if (join.state !== 'open' || join.timeoutAt === null) continue
         if (join.timeoutAt > nowMs) wake(join.timeoutAt)
         else if (mayRunPartially(join)) fire(join, { do: 'run' })
-        else {
-          join.state = 'firing'
-          append(ownOf(join, 'timeout'), '{"v":1}', () => {})
-        }
+        else fire(join, { do: 'fail', error: joinFailure('join_timeout', join.step.name) }, 'timeout')
       }
       return next
     },

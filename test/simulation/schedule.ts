@@ -1,0 +1,107 @@
+import { FAILURE_MODES } from '@weir/contracts'
+import { checkWorld, decisionsOf, type Verdict } from './check.ts'
+import { createRandom } from './random.ts'
+import { planOf, shapes } from './shapes.ts'
+import {
+  type Bug,
+  type Faults,
+  HORIZON_MS,
+  noFaults,
+  runWorld,
+  type Setting,
+  type World,
+} from './world.ts'
+
+export type ScheduleOptions = {
+  readonly bug?: Bug
+  readonly isTraced?: boolean
+  /** Duplicates may come later than the horizon. */
+  readonly isHard?: boolean
+}
+
+/** What a seed stands for: pipelines, handlers, faults. */
+export function settingOf(seed: number, options: ScheduleOptions = {}): Setting {
+  const random = createRandom(seed * 7919 + 17)
+  const isFickle = random.chance(0.4)
+  const isSmooth = random.chance(0.2)
+  const count = random.between(1, 3)
+  const jobs = Array.from({ length: count }, (_, at) => ({
+    job: `job${at}`,
+    plan: planOf(random.pick(shapes), random.pick(FAILURE_MODES)),
+  }))
+  const level = random.pick([0.3, 1, 2])
+  const faults: Faults = {
+    crash: 0.006 * level,
+    detach: 0.004 * level,
+    rebalance: 0.006 * level,
+    lostAck: random.pick([0, 0.05, 0.2]),
+    duplicate: random.pick([0, 0.01, 0.03]),
+    duplicateAgeMs: options.isHard === true ? 20 * HORIZON_MS : HORIZON_MS - 1,
+    ledgerCrash: 0.2,
+    cancel: random.chance(0.1) ? 0.002 : 0,
+    jumpMs: random.chance(0.3) ? (options.isHard === true ? 4 * HORIZON_MS : 15_000) : 0,
+  }
+  return {
+    seed,
+    jobs,
+    rules: {
+      seed,
+      isFickle,
+      fails: isSmooth ? 0 : random.pick([0, 0.05, 0.2]),
+      skips: isSmooth ? 0 : random.pick([0, 0.05, 0.2]),
+      cancels: isSmooth || random.chance(0.7) ? 0 : 0.05,
+      retries: random.pick([0, 0.1, 0.4]),
+    },
+    faults,
+    steps: random.between(100, 600),
+    deterministic: !isFickle && random.chance(0.5),
+    instalment: random.pick([1, 2, Number.POSITIVE_INFINITY]),
+    ...(options.bug === undefined ? {} : { bug: options.bug }),
+    ...(options.isTraced === undefined ? {} : { isTraced: options.isTraced }),
+  }
+}
+
+function resultsOf(world: World): Map<string, string> {
+  const results = new Map<string, string>()
+  for (const log of world.jobs.values()) {
+    for (const [task, { type, data }] of decisionsOf(log)) {
+      results.set(`${log.job} ${task}`, `${type} ${data.output ?? ''}`)
+    }
+    results.set(log.job, log.state.status)
+  }
+  return results
+}
+
+/** True where neither order nor crashes may change what a run gives. */
+function isComparable({ rules, jobs, faults }: Setting): boolean {
+  if (rules.isFickle || rules.cancels > 0 || faults.cancel > 0) return false
+  return jobs.every(({ plan }) => {
+    const isEarly = plan.steps.some(
+      ({ join }) => join !== null && (join.policy !== 'all' || join.timeoutMs !== null),
+    )
+    const isFast = plan.onFailure === 'fail_fast' && (rules.fails > 0 || rules.retries > 0)
+    return !isEarly && !isFast
+  })
+}
+
+export type ScheduleResult = Verdict & { readonly world: World }
+
+export function runSchedule(seed: number, options: ScheduleOptions = {}): ScheduleResult {
+  const setting = settingOf(seed, options)
+  const { rules, deterministic } = setting
+  const world = runWorld(setting)
+  const verdict = checkWorld(world, deterministic, rules.isFickle)
+  const faults = [...verdict.faults]
+  if (faults.length === 0 && !verdict.isBeyond && isComparable(setting)) {
+    const { bug: _bug, ...sound } = setting
+    const wanted = resultsOf(runWorld({ ...sound, faults: noFaults, steps: 0, isTraced: false }))
+    const found = resultsOf(world)
+    for (const [task, result] of wanted) {
+      if (found.get(task) !== result) {
+        faults.push(`${task} gave ${found.get(task)}, undisturbed ${result}`)
+      }
+    }
+    if (wanted.size !== found.size) faults.push(`${found.size} results, undisturbed ${wanted.size}`)
+  }
+  return { ...verdict, faults, world }
+}
