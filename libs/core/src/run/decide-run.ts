@@ -127,14 +127,13 @@ function isDoneWithout(
 /**
  * The steps that have undecided tasks, if every one of those is superseded: all paths from it end
  * in edges that a join has done without, and no join has taken its message. Undefined where one is
- * still needed. Leafs are always needed.
+ * still needed. Leafs are always needed; the caller has seen that all of them have reported.
  */
 function findSuperseded(state: RunState, plan: Plan, index: RunIndex): string[] | undefined {
   const superseded: string[] = []
   for (let i = index.steps.length - 1; i >= 0; i--) {
     const at = index.steps[i] as StepIndex
     if (isStepReported(state, plan, at)) continue
-    if (at.isLeaf) return undefined
     let found = false
     for (const item of openTasks(state, index, at)) {
       if (!at.out.every((edge) => isDoneWithout(state, index, edge, item))) return undefined

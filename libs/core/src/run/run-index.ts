@@ -10,7 +10,6 @@ export type StepIndex = {
   readonly scope: readonly number[]
   readonly in: readonly PlanEdge[]
   readonly out: readonly PlanEdge[]
-  readonly isLeaf: boolean
   /** The most elements of the fan-out that this step opens; 0 where it opens none. */
   readonly itemsMax: number
   /** Positions of all steps inside the fan-out that this step opens, nested ones too. */
@@ -45,7 +44,6 @@ function buildIndex(plan: Plan): RunIndex {
       scope: scopes[position] as number[],
       in: edgesOf(step.in),
       out,
-      isLeaf: out.length === 0,
       itemsMax: bounds.length === 0 ? 0 : Math.min(...bounds),
       inside: scopes.flatMap((scope, other) => (scope.includes(position) ? [other] : [])),
     }
