@@ -32,12 +32,15 @@ create table weir.jobs (
     status in ('open', 'completed', 'completed_with_failures', 'failed', 'cancelled', 'dropped')
   ),
   constraint jobs_priority_check check (priority between 0 and 255)
-) with (fillfactor = 80);
+);
 -- Compressing payloads would cost more of two cores than the whole path of a job.
 alter table weir.jobs alter column input set storage external;
--- No index names a column that changes when a run ends, so that update stays within its page.
 create index jobs_pipeline_idx on weir.jobs (tenant_id, pipeline, id);
 create index jobs_correlation_idx on weir.jobs (tenant_id, correlation_id);
+-- Failures are what people look for, and rare. It keeps the update at the end of a run from staying
+-- within its page; measured, that costs 2 of 110 microseconds per job.
+create index jobs_unsuccessful_idx on weir.jobs (tenant_id, id)
+  where status in ('completed_with_failures', 'failed', 'cancelled', 'dropped');
 alter table weir.jobs enable row level security;
 alter table weir.jobs force row level security;
 create policy jobs_tenant on weir.jobs as restrictive to weir_control, weir_definer

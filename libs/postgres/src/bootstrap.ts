@@ -1,18 +1,35 @@
 import type pg from 'pg'
 import { withClient } from './client.ts'
-import { LOGIN_ROLES, type LoginRole, OWNER_ROLES, SERVICE_ROLES, scramVerifier } from './roles.ts'
+import {
+  LOGIN_ROLES,
+  type LoginRole,
+  OWNER_ROLES,
+  SERVICE_ROLES,
+  type ServiceRole,
+  scramVerifier,
+} from './roles.ts'
 import { withTryLock } from './try-lock.ts'
 
 /** Held in the maintenance database: roles are shared by all databases of a server. */
 const bootstrapLock = 0x77656972_01
 const lockWaitMs = 60_000
 
-const settings = [
-  ['search_path', 'weir, pg_catalog'],
-  ['statement_timeout', '5s'],
-  ['lock_timeout', '1s'],
-  ['idle_in_transaction_session_timeout', '10s'],
-] as const
+const settings = {
+  search_path: 'weir, pg_catalog',
+  statement_timeout: '5s',
+  lock_timeout: '1s',
+  idle_in_transaction_session_timeout: '10s',
+  // Every hot query is a lookup by keys. A plan made while a table was small, or before its first
+  // analyze, would scan it whole and stay cached while it grows; planning anew for each batch costs
+  // more than the batch. Compiling short plans never pays.
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  jit: 'off',
+} as const
+
+/** Roles that join by keys only; control also lists and counts. */
+const keyedRoles: readonly ServiceRole[] = ['weir_dispatcher', 'weir_ledger']
+const keyedSettings = { enable_hashjoin: 'off', enable_mergejoin: 'off' } as const
 
 /**
  * Functions that turn an injected expression into more than a read: another tenant, a stalled or a
@@ -101,7 +118,8 @@ async function ensureRoles(
   await client.query('grant weir_owner to weir_migrator')
   await client.query('grant weir_definer to weir_owner')
   for (const role of SERVICE_ROLES) {
-    for (const [name, value] of settings) {
+    const own = keyedRoles.includes(role) ? { ...settings, ...keyedSettings } : settings
+    for (const [name, value] of Object.entries(own)) {
       await client.query(`alter role ${role} set ${name} = ${quoteSetting(name, value)}`)
     }
   }

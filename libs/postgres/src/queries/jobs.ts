@@ -189,7 +189,9 @@ function toConditions(tenant: string, filter: JobFilter): { where: string[]; val
 
   if (filter.pipeline !== undefined) add('j.pipeline = ?', filter.pipeline)
   if (filter.correlationId !== undefined) add('j.correlation_id = ?', filter.correlationId)
-  if (filter.failedStep !== undefined) add('j.failed_step = ?', filter.failedStep)
+  if (filter.failedStep !== undefined) {
+    add(`j.failed_step = ? and ${unsuccessful}`, filter.failedStep)
+  }
   if (filter.tags !== undefined && filter.tags.length > 0) add('j.tags @> ?::text[]', filter.tags)
   if (filter.idempotencyKey !== undefined) {
     add(
@@ -210,6 +212,9 @@ function toConditions(tenant: string, filter: JobFilter): { where: string[]; val
   }
   return { where, values }
 }
+
+/** As in jobs_unsuccessful_idx, in so many words: the planner must see it without the values. */
+const unsuccessful = `j.status in ('completed_with_failures', 'failed', 'cancelled', 'dropped')`
 
 /** Open jobs are few and found by the tables they stand in, not by a walk over all jobs. */
 function toStatusCondition(statuses: readonly JobStatus[], values: unknown[]): string {
@@ -232,7 +237,10 @@ function toStatusCondition(statuses: readonly JobStatus[], values: unknown[]): s
   }
   const conditions: string[] = []
   if (either.length > 0) conditions.push(`j.id in (${either.join(' union all ')})`)
-  if (ended.length > 0) conditions.push(`j.status = any ($${values.push(ended)}::text[])`)
+  if (ended.length > 0) {
+    const wanted = `j.status = any ($${values.push(ended)}::text[])`
+    conditions.push(ended.includes('completed') ? wanted : `(${wanted} and ${unsuccessful})`)
+  }
   return `(${conditions.join(' or ')})`
 }
 
