@@ -1,27 +1,14 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import {
-  type Context,
-  type ContextManager,
-  context,
-  createNoopMeter,
-  DiagLogLevel,
-  diag,
-  type MeterProvider,
-  propagation,
-  ROOT_CONTEXT,
-  type TextMapPropagator,
-  trace,
-} from '@opentelemetry/api'
+import { createNoopMeter, DiagLogLevel, diag, type MeterProvider } from '@opentelemetry/api'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
+import { NodeSDK } from '@opentelemetry/sdk-node'
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
   TraceIdRatioBasedSampler,
-  TracerProvider,
 } from '@opentelemetry/sdk-trace'
-import { formatTraceparent, parseTraceparent } from './spans.ts'
 
 export type TelemetryOptions = {
   readonly otlpUrl: string
@@ -41,15 +28,16 @@ const VERSION = '0.1.0'
 const COMPLAIN_EVERY_MS = 60_000
 
 /**
- * The tracing part of the SDK, put together by hand. The ready-made distribution loads the exporters
- * of every signal and protocol: half a second and 50 MB in each process, for nothing we use.
+ * Sets up tracing alone. Loading the SDK costs half a second and some 50 MB, so a process does it
+ * only when it has somewhere to export to.
  */
 export function startTelemetry(options: TelemetryOptions): {
   shutdown(): Promise<void>
   stats(): TelemetryStats
 } {
   const counts = countSpans()
-  const provider = new TracerProvider({
+  const sdk = new NodeSDK({
+    autoDetectResources: false,
     resource: resourceFromAttributes({
       'service.name': options.serviceName,
       'service.namespace': 'weir',
@@ -57,6 +45,7 @@ export function startTelemetry(options: TelemetryOptions): {
       'service.instance.id': options.instanceId ?? randomUUID(),
     }),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.traceRatio) }),
+    textMapPropagator: new W3CTraceContextPropagator(),
     // A join or a gather links to all its parts.
     spanLimits: { linkCountLimit: 1024 },
     spanProcessors: [
@@ -73,15 +62,17 @@ export function startTelemetry(options: TelemetryOptions): {
         selfObsMeterProvider: counts.meterProvider,
       }),
     ],
+    // Metrics are Prometheus' and logs are pino's: nothing else is exported.
+    metricReaders: [],
+    logRecordProcessors: [],
+    instrumentations: [],
   })
   diag.setLogger(quietDiagnostics(), {
     logLevel: DiagLogLevel.WARN,
     suppressOverrideMessage: true,
   })
-  context.setGlobalContextManager(new StorageContextManager())
-  propagation.setGlobalPropagator(traceparentPropagator)
-  trace.setGlobalTracerProvider(provider)
-  return { shutdown: () => provider.shutdown(), stats: counts.stats }
+  sdk.start()
+  return { shutdown: () => sdk.shutdown(), stats: counts.stats }
 }
 
 /** The processor reports to a meter what it exported and dropped: this one only adds up. */
@@ -132,53 +123,4 @@ function quietDiagnostics() {
     process.stderr.write(`${JSON.stringify(line).slice(0, 2000)}\n`)
   }
   return { error: complain, warn: complain, info() {}, debug() {}, verbose() {} }
-}
-
-class StorageContextManager implements ContextManager {
-  readonly #storage = new AsyncLocalStorage<Context>()
-
-  active(): Context {
-    return this.#storage.getStore() ?? ROOT_CONTEXT
-  }
-
-  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
-    active: Context,
-    fn: F,
-    thisArg?: ThisParameterType<F>,
-    ...args: A
-  ): ReturnType<F> {
-    const bound = thisArg === undefined ? fn : (fn.bind(thisArg) as F)
-    return this.#storage.run(active, bound, ...args)
-  }
-
-  bind<T>(active: Context, target: T): T {
-    if (typeof target !== 'function') return target
-    const storage = this.#storage
-    const fn = target as unknown as (...args: unknown[]) => unknown
-    return function (this: unknown, ...args: unknown[]) {
-      return storage.run(active, () => fn.apply(this, args))
-    } as T
-  }
-
-  enable(): this {
-    return this
-  }
-
-  disable(): this {
-    this.#storage.disable()
-    return this
-  }
-}
-
-const traceparentPropagator: TextMapPropagator = {
-  inject(active, carrier, setter) {
-    const span = trace.getSpanContext(active)
-    if (span !== undefined) setter.set(carrier, 'traceparent', formatTraceparent(span))
-  },
-  extract(active, carrier, getter) {
-    const header = getter.get(carrier, 'traceparent')
-    const span = parseTraceparent(Array.isArray(header) ? header[0] : header)
-    return span === undefined ? active : trace.setSpanContext(active, span)
-  },
-  fields: () => ['traceparent'],
 }
