@@ -8,6 +8,7 @@ export {
   type StageRecord,
   stageKey,
 } from './control-records.ts'
+export { DEAD_LETTER_HEADERS } from './dead-letters.ts'
 export {
   type ErrorCode,
   type ErrorExtra,

@@ -24,6 +24,26 @@ export {
   UNFINISHED_MAX,
 } from './partition/partition.ts'
 export {
+  type CheckedPipeline,
+  checkPipeline,
+  type PipelineSurroundings,
+} from './plan/check-pipeline.ts'
+export { compilePlan, type PlanSource } from './plan/compile-plan.ts'
+export type { KnownStage } from './plan/known-stage.ts'
+export { parsePipeline } from './plan/parse-pipeline.ts'
+export {
+  type Acceptance,
+  acceptReport,
+  type IgnoredReason,
+  type NewEvent,
+} from './run/accept-report.ts'
+export { decideRun, needsFence, type RunDecision, terminalEvent } from './run/decide-run.ts'
+export { foldEvent } from './run/fold-event.ts'
+export { heldSlots } from './run/held-slots.ts'
+export { projectJob } from './run/project-job.ts'
+export { indexRun } from './run/run-index.ts'
+export { isStepReported, type JobError, type RunState, startRun } from './run/run-state.ts'
+export {
   createSchedule,
   type Place,
   type Schedule,

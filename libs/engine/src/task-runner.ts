@@ -1,0 +1,301 @@
+import { context, type Span, trace } from '@opentelemetry/api'
+import { defaults, type Lane } from '@weir/contracts'
+import { createSchedule, type Place, type Task, type TaskEnd, type Timing } from '@weir/core'
+import { isSampled, type Logger, traceparentOf } from '@weir/runtime'
+import {
+  runBatchTasks,
+  runTask,
+  type Task as SdkTask,
+  type Stage,
+  TaskAbort,
+  type TaskResult,
+} from '@weir/sdk'
+import { createBatcher } from './batcher.ts'
+import type { EngineClock } from './clock.ts'
+import type { EngineCounters } from './counters.ts'
+import { endProcessSpan, startProcessSpan } from './spans.ts'
+import { payloadFault, toTaskEnd } from './task-end.ts'
+import { readTaskInput } from './task-input.ts'
+
+/** The partition of a task, as far as running needs it. */
+export type TaskOwner = {
+  readonly topic: string
+  readonly partition: number
+  readonly lane: Lane
+  /** Marks the task as running; false where it is no longer to be run. */
+  start(task: Task): boolean
+  /** `traceparent`: what follows from the task carries it. */
+  end(task: Task, end: TaskEnd, timing: Timing, traceparent: string): void
+}
+
+/**
+ * Runs ready tasks, `concurrency` at once over all partitions of the instance.
+ *
+ * 1. Nothing starts while it is held, or while the fences are not known to be fresh (promise 9).
+ * 2. A task that is aborted keeps its slot until its handler has returned or is detached.
+ * 3. A result of a task that was aborted for good reaches nobody: its partition knows it no more.
+ */
+export type TaskRunner = {
+  readonly waiting: number
+  readonly running: number
+  /** Fenced runs of which a task still runs. */
+  cleaning(): [job: string, run: number][]
+  add(owner: TaskOwner, task: Task): void
+  abort(task: Task, reason: 'fenced' | 'superseded' | 'stopping'): void
+  /** Ends the waiting of an owner that has lost its partition, and aborts what it runs. */
+  dropOwner(owner: TaskOwner): void
+  /** While held nothing starts. */
+  hold(isHeld: boolean): void
+  /** Starts what may start. */
+  pump(): void
+  /** Waits until nothing runs; after `graceMs` what still runs is aborted and waited for. */
+  drain(graceMs: number): Promise<void>
+}
+
+export type TaskRunnerOptions = {
+  readonly stage: Stage
+  readonly group: string
+  readonly concurrency: number
+  readonly clock: EngineClock
+  readonly log: Logger
+  readonly counters: EngineCounters
+  readonly isFresh: () => boolean
+  readonly retryDelayMs: (task: Task) => number
+  readonly onMeasured: (waitMs: number, workMs: number) => void
+  /** A fenced task has begun or ended its cleanup. */
+  readonly onCleaning: () => void
+  /** More handlers are detached than an instance may have: it must start anew. */
+  readonly onTooManyDetached: () => void
+}
+
+type Waiting = { readonly owner: TaskOwner; readonly task: Task }
+type Running = Waiting & {
+  readonly controller: AbortController
+  fencedAs: [job: string, run: number] | undefined
+}
+type Batch = readonly Waiting[]
+
+export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
+  const { stage, clock, log, counters } = options
+  const schedule = createSchedule<Batch>({ concurrency: options.concurrency })
+  const running = new Map<Task, Running>()
+  const detachedMax = Math.max(4, options.concurrency)
+  const endOptions = { stage, retryDelayMs: options.retryDelayMs }
+  const runOptions = { clock, cleanupMs: defaults.cleanupMs }
+  let detached = 0
+  let isHeld = false
+  let isPumping = false
+  const onIdle: (() => void)[] = []
+
+  const batcher =
+    stage.batch === null
+      ? undefined
+      : createBatcher<Waiting>({
+          ...stage.batch,
+          onBatch(entries, place) {
+            schedule.add(entries, place)
+            pumpSoon()
+          },
+        })
+
+  const pumpSoon = () => {
+    if (isPumping) return
+    isPumping = true
+    queueMicrotask(() => {
+      isPumping = false
+      pump()
+    })
+  }
+
+  const pump = () => {
+    if (isHeld || schedule.size === 0 || !options.isFresh()) return
+    for (let next = schedule.take(); next !== undefined; next = schedule.take()) {
+      start(next.item, next.place)
+    }
+  }
+
+  const start = (batch: Batch, place: Place) => {
+    const started: Running[] = []
+    for (const { owner, task } of batch) {
+      if (!owner.start(task)) continue
+      const one = { owner, task, controller: new AbortController(), fencedAs: undefined }
+      running.set(task, one)
+      started.push(one)
+    }
+    if (started.length === 0) {
+      schedule.end(place)
+      return
+    }
+    const attempts = started.flatMap((one) => prepare(one))
+    const finish = (results: readonly TaskResult[]) => {
+      attempts.forEach((attempt, index) => {
+        settle(attempt, results[index] as TaskResult)
+      })
+      // One handler may serve many tasks: it is one, detached or not.
+      const still = results.find((result) => result.detached !== null)?.detached
+      if (still != null) watchDetached(still)
+      schedule.end(place)
+      if (running.size === 0) for (const tell of onIdle.splice(0)) tell()
+      pumpSoon()
+    }
+    if (attempts.length === 0) finish([])
+    else if (stage.handler.type === 'batch') {
+      void runBatchTasks(
+        stage,
+        attempts.map(({ sdkTask }) => sdkTask),
+        runOptions,
+      ).then(finish)
+    } else {
+      const [{ sdkTask, span }] = attempts as [Attempt]
+      const run = () => runTask(stage, sdkTask, runOptions)
+      const result = span === undefined ? run() : context.with(contextOf(span), run)
+      void result.then((only) => finish([only]))
+    }
+  }
+
+  /** Everything an attempt needs; a task whose payload cannot be read ends here instead. */
+  const prepare = (one: Running): Attempt[] => {
+    const { task, owner, controller } = one
+    const startedAt = clock.now()
+    const waitMs = rounded(Math.max(0, startedAt - Math.max(task.timestampMs, task.notBefore)))
+    try {
+      const { input, fields, links } = readTaskInput(task)
+      const from = { topic: owner.topic, partition: owner.partition, group: options.group }
+      const { traceparent } = task.envelope
+      const span = isSampled(traceparent) ? startProcessSpan(task, from, waitMs, links) : undefined
+      const sdkTask: SdkTask = {
+        input,
+        fields,
+        notAfter: task.envelope.meta.notAfter,
+        timeoutMs: task.step.timeoutMs,
+        signal: controller.signal,
+        log,
+        ...(span !== undefined && { span }),
+      }
+      return [{ one, sdkTask, span, waitMs }]
+    } catch {
+      running.delete(task)
+      const result = { status: 'fail', error: payloadFault() } as const
+      counters.failed += 1
+      owner.end(task, { end: 'result', result }, { waitMs, workMs: 0 }, task.envelope.traceparent)
+      return []
+    }
+  }
+
+  const settle = ({ one, span, waitMs }: Attempt, result: TaskResult) => {
+    const { task, owner } = one
+    running.delete(task)
+    const { outcome } = result
+    const workMs = rounded(result.workMs)
+    const error = 'error' in outcome ? outcome.error : undefined
+    const traceparent = (span && traceparentOf(span)) ?? task.envelope.traceparent
+    if (span !== undefined) endProcessSpan(span, outcome.status, error)
+    options.onMeasured(waitMs, workMs)
+    if (one.fencedAs !== undefined) options.onCleaning()
+    const end = toTaskEnd(endOptions, task, outcome, clock.now())
+    if (end.end === 'left') return
+    if (task.state === 'running') count(end)
+    owner.end(task, end, { waitMs, workMs }, traceparent)
+  }
+
+  const count = (end: TaskEnd) => {
+    if (end.end === 'retry') counters.retried += 1
+    else if (end.result.status === 'ok') counters.processed += 1
+    else if (end.result.status === 'skip') counters.skipped += 1
+    else if (end.result.status === 'cancel') counters.cancelled += 1
+    else counters.failed += 1
+  }
+
+  const watchDetached = (handler: Promise<void>) => {
+    detached += 1
+    counters.detached += 1
+    log.warn({ detached }, 'a handler did not return after its signal was aborted')
+    handler.then(
+      () => {
+        detached -= 1
+      },
+      () => {
+        detached -= 1
+      },
+    )
+    if (detached > detachedMax) options.onTooManyDetached()
+  }
+
+  const abort: TaskRunner['abort'] = (task, reason) => {
+    const one = running.get(task)
+    if (one === undefined) return
+    if (reason === 'fenced') {
+      one.fencedAs = [task.envelope.job, task.envelope.meta.run]
+      options.onCleaning()
+    }
+    one.controller.abort(new TaskAbort(reason === 'stopping' ? 'shutdown' : 'cancelled'))
+  }
+
+  const untilIdle = () =>
+    new Promise<void>((resolve) => {
+      if (running.size === 0) resolve()
+      else onIdle.push(resolve)
+    })
+
+  return {
+    get waiting() {
+      return schedule.size + (batcher?.size ?? 0)
+    },
+    get running() {
+      return running.size
+    },
+    cleaning() {
+      const runs = new Map<string, [string, number]>()
+      for (const { fencedAs } of running.values()) {
+        if (fencedAs !== undefined) runs.set(fencedAs.join('/'), fencedAs)
+      }
+      return [...runs.values()]
+    },
+    add(owner, task) {
+      const { envelope } = task
+      const place = { lane: owner.lane, tenant: envelope.tenant, priority: envelope.meta.priority }
+      if (batcher !== undefined) {
+        batcher.add({ owner, task }, place)
+        return
+      }
+      schedule.add([{ owner, task }], place)
+      pumpSoon()
+    },
+    abort,
+    dropOwner(owner) {
+      for (const one of running.values()) if (one.owner === owner) abort(one.task, 'stopping')
+    },
+    hold(next) {
+      isHeld = next
+      if (!isHeld) pumpSoon()
+    },
+    pump: pumpSoon,
+    async drain(graceMs) {
+      isHeld = true
+      batcher?.clear()
+      if (running.size === 0) return
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
+          for (const { task } of running.values()) abort(task, 'stopping')
+          resolve()
+        }, graceMs)
+      })
+      await Promise.race([untilIdle(), late])
+      clearTimeout(timer)
+      // Aborted handlers return, or are detached after their own grace time.
+      await untilIdle()
+    },
+  }
+}
+
+type Attempt = {
+  readonly one: Running
+  readonly sdkTask: SdkTask
+  readonly span: Span | undefined
+  readonly waitMs: number
+}
+
+const contextOf = (span: Span) => trace.setSpan(context.active(), span)
+
+const rounded = (ms: number) => Math.round(ms * 100) / 100
