@@ -131,15 +131,18 @@ async function runTransaction<T>(
   try {
     const opened = Promise.all(opening.map((each) => track(send(client, each))))
     opened.catch(() => {})
-    const run = async (statement: Statement): Promise<pg.QueryResult> => {
+    const run = async <P>(
+      statement: Statement,
+      pick: (result: pg.QueryResult) => P,
+    ): Promise<P> => {
       if (!open) throw new Error('the transaction is over')
       const reply = track(send(client, statement))
       await opened
-      return reply
+      return pick(await reply)
     }
     const tx: Tx = {
-      query: async (statement) => (await run(statement)).rows as never,
-      execute: async (statement) => (await run(statement)).rowCount ?? 0,
+      query: (statement) => track(run(statement, (result) => result.rows as never)),
+      execute: (statement) => track(run(statement, (result) => result.rowCount ?? 0)),
     }
     const value = await work(tx)
     open = false
