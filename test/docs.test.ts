@@ -13,6 +13,36 @@ test('the reference of events lists every type of event and no other', () => {
   assert.deepEqual(listed.map((match) => match[1]).sort(), [...JOB_EVENT_TYPES].sort())
 })
 
+test('the reference of configuration lists every variable that the code reads, and no other', () => {
+  const sources = execFileSync(
+    'git',
+    ['ls-files', '-co', '--exclude-standard', 'libs', 'services'],
+    {
+      cwd: root,
+    },
+  )
+    .toString()
+    .split('\n')
+    .filter(
+      (file) =>
+        /\/src\/.*\.ts$/.test(file) && !file.endsWith('.test.ts') && existsSync(join(root, file)),
+    )
+    .filter((file) => !file.startsWith('services/stages/'))
+  const isSetting = (name: string) => !name.endsWith('_') && !name.endsWith('_FILE')
+  const inCode = new Set(
+    sources.flatMap((file) => [...read(file).matchAll(/\bWEIR_[A-Z0-9_]+/g)].map(([name]) => name)),
+  )
+  const inDocs = new Set(
+    [...read('docs/reference/config.md').matchAll(/`(WEIR_[A-Z0-9_]+)`/g)].map(
+      (match) => match[1] as string,
+    ),
+  )
+  const launcher = ['WEIR_HOME', 'WEIR_PORT', 'WEIR_JAEGER_URL']
+  const unknown = [...inDocs].filter((name) => !inCode.has(name) && !launcher.includes(name))
+  const undocumented = [...inCode].filter((name) => isSetting(name) && !inDocs.has(name))
+  assert.deepEqual({ unknown, undocumented }, { unknown: [], undocumented: [] })
+})
+
 test('every link between documents leads to a file that is there', () => {
   const documents = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
     cwd: root,
