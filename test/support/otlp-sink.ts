@@ -1,0 +1,66 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gunzipSync } from 'node:zlib'
+import { type ExportedSpan, readExportRequest } from './otlp-protobuf.ts'
+
+/** A collector that keeps what it is sent. */
+export type OtlpSink = {
+  /** For WEIR_OTLP_URL. */
+  readonly url: string
+  /** Spans of a trace, in the order of arrival. */
+  trace(traceId: string): readonly ExportedSpan[]
+  readonly spans: readonly ExportedSpan[]
+  close(): Promise<void>
+}
+
+const REQUEST_MAX_BYTES = 64 * 1024 * 1024
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > REQUEST_MAX_BYTES) throw new Error('the export is too large')
+    chunks.push(chunk)
+  }
+  const body = Buffer.concat(chunks)
+  return request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
+}
+
+/** Starts the collector on a free loopback port. */
+export async function startOtlpSink(): Promise<OtlpSink> {
+  const spans: ExportedSpan[] = []
+  const traces = new Map<string, ExportedSpan[]>()
+  const server = createServer(async (request, response) => {
+    try {
+      const body = await readBody(request)
+      if (request.method !== 'POST' || request.url !== '/v1/traces') {
+        response.writeHead(404).end()
+        return
+      }
+      for (const span of readExportRequest(body)) {
+        spans.push(span)
+        const known = traces.get(span.traceId)
+        if (known === undefined) traces.set(span.traceId, [span])
+        else known.push(span)
+      }
+      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end()
+    } catch (error) {
+      response.writeHead(400).end(String(error))
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    spans,
+    trace: (traceId) => traces.get(traceId) ?? [],
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}

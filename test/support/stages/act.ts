@@ -1,0 +1,127 @@
+import { appendFileSync } from 'node:fs'
+import { runStage } from '@weir/engine'
+import { defineStage, Permanent, type StageContext, Transient } from '@weir/sdk'
+import { stageName } from './stage-name.ts'
+
+/**
+ * A stage that does what it is told: by its step's config, `do` and the members that go with it, or
+ * by its input where that has a `do` of its own (elements of a fan-out). With `log` in the config
+ * each attempt leaves a line in that file before anything else.
+ */
+type Told = {
+  readonly do?: keyof typeof deeds
+  readonly log?: string
+  readonly ms?: number
+  readonly n?: number
+  readonly failures?: number
+  readonly code?: string
+  readonly retryAfterMs?: number
+}
+
+type Input = { readonly [key: string]: unknown }
+
+/** Waits, and ends early with the signal's reason; says whether it has waited to the end. */
+const wait = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    })
+  })
+
+const note = (told: Told, ctx: StageContext, what: string) => {
+  if (told.log === undefined) return
+  const { tenant, job, run, step, item, attempt, idempotencyKey } = ctx
+  const line = { what, at: Date.now(), tenant, job, run, step, item, attempt, idempotencyKey }
+  appendFileSync(told.log, `${JSON.stringify(line)}\n`)
+}
+
+const deeds = {
+  echo: (input: unknown) => input,
+  double: (input: unknown) => (input as number) * 2,
+  add: (input: unknown, told: Told) => (input as number) + (told.n ?? 1),
+  range: (input: unknown, told: Told) =>
+    Array.from({ length: told.n ?? Number(input) }, (_, index) => index),
+  /** An array of arrays: `n` times what `range` gives. */
+  grid: (input: unknown, told: Told) =>
+    Array.from({ length: Number(input) }, () =>
+      Array.from({ length: told.n ?? 3 }, (_, index) => index),
+    ),
+  sum: (input: unknown) => (input as number[]).reduce((sum, value) => sum + value, 0),
+  count: (input: unknown, _: Told, ctx: StageContext) => ({
+    items: (input as unknown[]).length,
+    manifest: ctx.manifest ?? null,
+  }),
+  /** Inputs of a join by name, and what is missing. */
+  join: (input: unknown, _: Told, ctx: StageContext) => ({
+    inputs: input,
+    missing: ctx.join?.missing ?? [],
+  }),
+  slow: async (input: unknown, told: Told, ctx: StageContext) => {
+    await wait(told.ms ?? 500, ctx.signal)
+    return input
+  },
+  /** Does not listen to its signal. */
+  stubborn: async (input: unknown, told: Told) => {
+    await new Promise((resolve) => setTimeout(resolve, told.ms ?? 500))
+    return input
+  },
+  /** Slow, with three cleanups; the second one fails. */
+  careful: async (input: unknown, told: Told, ctx: StageContext) => {
+    for (const name of ['first', 'second', 'third']) {
+      ctx.onCleanup(() => {
+        note(told, ctx, `cleanup ${name}`)
+        if (name === 'second') throw new Error('a cleanup that fails')
+      })
+    }
+    await wait(told.ms ?? 500, ctx.signal)
+    note(told, ctx, 'done')
+    return input
+  },
+  flaky: (input: unknown, told: Told, ctx: StageContext) => {
+    if (ctx.attempt <= (told.failures ?? 1)) {
+      const after = told.retryAfterMs === undefined ? {} : { retryAfterMs: told.retryAfterMs }
+      throw new Transient('flaky', `attempt ${ctx.attempt} fails`, after)
+    }
+    return { input, attempt: ctx.attempt }
+  },
+  fail: (_: unknown, told: Told) => {
+    throw new Permanent(told.code ?? 'broken', 'it is broken')
+  },
+  skip: (_: unknown, __: Told, ctx: StageContext) => ctx.skip('not needed'),
+  cancel: (_: unknown, __: Told, ctx: StageContext) => ctx.cancel('no longer wanted'),
+  /** No outcome that anyone knows. */
+  nonsense: () => () => 'a function is not JSON',
+  mutate: (input: unknown) => {
+    ;(input as { changed?: boolean }).changed = true
+    return input
+  },
+  /** Reads an input for which the step has no edge. */
+  peek: (input: unknown) => (input as Input).nowhere,
+  random: () => Math.random(),
+  who: (_: unknown, __: Told, ctx: StageContext) => {
+    const { tenant, job, run, step, item, attempt, correlationId, idempotencyKey } = ctx
+    ctx.log.info('asked who it is')
+    return { tenant, job, run, step, item, attempt, correlationId, idempotencyKey }
+  },
+}
+
+function toldBy(input: unknown, ctx: StageContext): Told {
+  const isTold =
+    ctx.join === undefined && typeof input === 'object' && input !== null && 'do' in input
+  return isTold ? { ...ctx.config, ...(input as Told) } : ctx.config
+}
+
+await runStage(
+  defineStage({
+    name: stageName,
+    version: '1.0.0',
+    concurrency: 64,
+    run(input, ctx) {
+      const told = toldBy(input, ctx)
+      note(told, ctx, 'start')
+      return deeds[told.do ?? 'echo'](input, told, ctx)
+    },
+  }),
+)

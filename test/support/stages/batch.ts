@@ -1,0 +1,22 @@
+import { runStage } from '@weir/engine'
+import { defineStage, Permanent } from '@weir/sdk'
+import { stageName } from './stage-name.ts'
+
+let batches = 0
+
+/** Answers each input of a batch with the batch's number and size; `bad` fails alone. */
+await runStage(
+  defineStage({
+    name: stageName,
+    version: '1.0.0',
+    batch: { max: 10, waitMs: 1_000 },
+    runBatch(inputs) {
+      batches += 1
+      return inputs.map((input) =>
+        input === 'bad'
+          ? new Permanent('bad_input', 'this one is bad')
+          : { input, batch: batches, size: inputs.length, at: Date.now() },
+      )
+    },
+  }),
+)
