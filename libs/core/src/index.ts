@@ -1,3 +1,18 @@
+export {
+  type BucketAnswer,
+  type BucketLimit,
+  type BucketState,
+  takeTokens,
+} from './bucket/take-tokens.ts'
+export { capForTenant } from './fairness/cap-for-tenant.ts'
+export {
+  BAND_SHARES,
+  type BandCredits,
+  type BandShares,
+  NO_CREDITS,
+  shareBands,
+} from './fairness/share-bands.ts'
+export { virtualFinish } from './fairness/virtual-finish.ts'
 export { decideJoin } from './join/decide.ts'
 export { addPart, type OpenJoin, openJoin } from './join/open-join.ts'
 export { checkMessage } from './message/check.ts'
@@ -29,8 +44,17 @@ export {
   type PipelineSurroundings,
 } from './plan/check-pipeline.ts'
 export { compilePlan, type PlanSource } from './plan/compile-plan.ts'
+export {
+  type EffectiveEdge,
+  type EffectivePipeline,
+  type EffectiveStep,
+  fillDefaults,
+} from './plan/effective.ts'
+export { findMismatch } from './plan/find-mismatch.ts'
 export type { KnownStage } from './plan/known-stage.ts'
-export { parsePipeline } from './plan/parse-pipeline.ts'
+export { type ParsedPipeline, parsePipeline } from './plan/parse-pipeline.ts'
+export { stagesOnPath } from './plan/stages-on-path.ts'
+export { nextDelayMs } from './retry/next-delay.ts'
 export {
   type Acceptance,
   acceptReport,
@@ -40,7 +64,15 @@ export {
 export { decideRun, needsFence, type RunDecision, terminalEvent } from './run/decide-run.ts'
 export { foldEvent } from './run/fold-event.ts'
 export { heldSlots } from './run/held-slots.ts'
-export { projectJob } from './run/project-job.ts'
+export {
+  type ItemCounts,
+  type JobView,
+  type ProjectOptions,
+  projectJob,
+  type RunView,
+  type StepView,
+  type WaitingFor,
+} from './run/project-job.ts'
 export { indexRun } from './run/run-index.ts'
 export { isStepReported, type JobError, type RunState, startRun } from './run/run-state.ts'
 export {
