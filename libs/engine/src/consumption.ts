@@ -248,6 +248,20 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     }
   }
 
+  let stopped: Promise<void> | undefined
+  const stop = async (graceMs: number) => {
+    isStopping = true
+    clearTimeout(tick)
+    for (const { topic, partition } of runners.values()) consumer.pause(topic, partition)
+    await tasks.drain(graceMs)
+    await untilSent()
+    commits.stop()
+    await commits.commit()
+    for (const runner of runners.values()) runner.release()
+    runners.clear()
+    await consumer.stop()
+  }
+
   return {
     partitions: () => [...runners.values()],
     isRestored: () => isAssigned && [...runners.values()].every((one) => one.isRestored),
@@ -257,17 +271,9 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     pump() {
       for (const runner of runners.values()) runner.pump()
     },
-    async stop(graceMs) {
-      isStopping = true
-      clearTimeout(tick)
-      for (const { topic, partition } of runners.values()) consumer.pause(topic, partition)
-      await tasks.drain(graceMs)
-      await untilSent()
-      commits.stop()
-      await commits.commit()
-      for (const runner of runners.values()) runner.release()
-      runners.clear()
-      await consumer.stop()
+    stop(graceMs) {
+      stopped ??= stop(graceMs)
+      return stopped
     },
   }
 }

@@ -145,6 +145,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
       return
     }
     apply(protocol)
+    isDirty = true
     settleSoon()
   }
 
@@ -398,12 +399,15 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     fence(job, run) {
       if (state !== 'running' || protocol === undefined) return
       protocol.fence(job, run)
+      isDirty = true
       settleSoon()
     },
 
     tick() {
       if (state !== 'running' || protocol === undefined) return
+      const { unfinished, openJoins } = protocol
       protocol.tick(nowMs())
+      if (protocol.unfinished !== unfinished || protocol.openJoins !== openJoins) isDirty = true
       pump()
     },
 

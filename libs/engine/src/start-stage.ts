@@ -8,6 +8,7 @@ import {
   type StageState,
   type TicketKey,
 } from '@weir/contracts'
+import { nextDelayMs } from '@weir/core'
 import { createAdmin, createProducer, type Kafka } from '@weir/kafka'
 import { type Logger, type Metrics, withDeadline } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
@@ -19,7 +20,6 @@ import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts'
 import { createPlanView } from './plan-view.ts'
 import { createRegistry } from './registry.ts'
 import { createReportWriter } from './report-writer.ts'
-import { retryDelayMs } from './retry-delay.ts'
 import { createSender } from './sender.ts'
 import { createTaskRunner } from './task-runner.ts'
 
@@ -150,7 +150,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     log,
     counters,
     isFresh: () => control.isFresh(),
-    retryDelayMs: (task) => retryDelayMs(task.step.retry, task.attempt),
+    retryDelayMs: ({ step, attempt }) => nextDelayMs(step.retry, attempt, Math.random()),
     onMeasured: (waitMs, workMs) => metrics?.observe(waitMs, workMs),
     onCleaning: () => registry.touch(),
     onTooManyDetached: () => fatal(new Error('too many handlers did not return when aborted')),
@@ -177,7 +177,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       log,
       counters,
       isFenced: (job, run) => control.isFenced(job, run),
-      retryDelayMs,
+      retryDelayMs: (policy, attempt) => nextDelayMs(policy, attempt, Math.random()),
       sessionTimeoutMs,
       onPartitions() {
         if (consumption?.isRestored() === true) ready.resolve()
