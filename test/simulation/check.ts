@@ -7,7 +7,7 @@ import {
   type Plan,
   parentItem,
 } from '@weir/contracts'
-import { stepOf } from '../../libs/core/src/index.ts'
+import { stepOf } from '../../libs/core/src/message/outputs.ts'
 import { heldSlots } from '../../libs/core/src/run/held-slots.ts'
 import type { JobLog } from './ledger.ts'
 import { HORIZON_MS, type World } from './world.ts'

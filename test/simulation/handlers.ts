@@ -1,5 +1,6 @@
 import { digestOf, type TaskError } from '@weir/contracts'
-import type { JoinedBody, Task, TaskEnd } from '../../libs/core/src/index.ts'
+import type { JoinedBody } from '../../libs/core/src/message/result.ts'
+import type { Task, TaskEnd } from '../../libs/core/src/partition/partition.ts'
 import { dice } from './random.ts'
 
 export type HandlerRules = {

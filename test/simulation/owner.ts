@@ -1,17 +1,16 @@
 import type { Envelope, MessageId, MessageMeta, Plan } from '@weir/contracts'
+import { checkMessage } from '../../libs/core/src/message/check.ts'
 import {
   type Command,
   type CommitPoint,
-  checkMessage,
   createPartition,
-  decodeMetadata,
-  encodeMetadata,
   type Incoming,
   type Partition,
   type PartitionOptions,
   type Task,
   type TaskEnd,
-} from '../../libs/core/src/index.ts'
+} from '../../libs/core/src/partition/partition.ts'
+import { decodeMetadata, encodeMetadata } from '../../libs/core/src/watermark/metadata.ts'
 import type { Log, Stored } from './log.ts'
 
 /** What the group's coordinator keeps for a partition. */
@@ -53,6 +52,8 @@ export type OwnerHooks = {
 /** Seams at which a test plants a bug around the real code. */
 export type Wrap = {
   readonly record?: (record: Incoming) => Incoming
+  /** Told of every own record that is handed over. */
+  readonly appended?: (command: Extract<Command, { do: 'append' }>) => void
   readonly commit?: (point: CommitPoint, partition: Partition) => CommitPoint
   readonly partition?: (options: PartitionOptions) => Partition
 }
@@ -123,6 +124,7 @@ export function createOwner(
           running.delete(command.task)
           break
         default:
+          if (command.do === 'append') wrap.appended?.(command)
           hooks.run(command)
       }
     }

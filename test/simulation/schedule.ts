@@ -9,6 +9,7 @@ import {
   noFaults,
   runWorld,
   type Setting,
+  WORK_MS_MAX,
   type World,
 } from './world.ts'
 
@@ -24,7 +25,7 @@ export function settingOf(seed: number, options: ScheduleOptions = {}): Setting 
   const random = createRandom(seed * 7919 + 17)
   const isFickle = random.chance(0.4)
   const isSmooth = random.chance(0.2)
-  const count = random.between(1, 3)
+  const count = random.between(1, 4)
   const jobs = Array.from({ length: count }, (_, at) => ({
     job: `job${at}`,
     plan: planOf(random.pick(shapes), random.pick(FAILURE_MODES)),
@@ -53,7 +54,12 @@ export function settingOf(seed: number, options: ScheduleOptions = {}): Setting 
       retries: random.pick([0, 0.1, 0.4]),
     },
     faults,
-    steps: random.between(100, 600),
+    steps: random.between(200, 1_500),
+    pace: {
+      deliver: random.pick([0.08, 0.2, 0.4]),
+      commitEveryMs: random.pick([100, 1_000, 3_000]),
+      workMsMax: random.pick([100, 1_000, WORK_MS_MAX]),
+    },
     deterministic: !isFickle && random.chance(0.5),
     instalment: random.pick([1, 2, Number.POSITIVE_INFINITY]),
     ...(options.bug === undefined ? {} : { bug: options.bug }),

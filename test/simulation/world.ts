@@ -6,7 +6,8 @@ import {
   type MessageMeta,
   type Plan,
 } from '@weir/contracts'
-import { type Command, inputsOf, type OutputMessage, type Task } from '../../libs/core/src/index.ts'
+import { inputsOf, type OutputMessage } from '../../libs/core/src/message/outputs.ts'
+import type { Command, Task } from '../../libs/core/src/partition/partition.ts'
 import { answer, type HandlerRules } from './handlers.ts'
 import { createLedger, type EventRecord, type JobLog } from './ledger.ts'
 import { createLog, type Draft, type Log } from './log.ts'
@@ -53,6 +54,12 @@ export type Setting = {
   readonly rules: HandlerRules
   readonly faults: Faults
   readonly steps: number
+  /** Share of the steps that let a produced piece land; time between commits; longest handler. */
+  readonly pace: {
+    readonly deliver: number
+    readonly commitEveryMs: number
+    readonly workMsMax: number
+  }
   readonly deterministic: boolean
   readonly instalment: number
   readonly bug?: Bug
@@ -138,6 +145,7 @@ export function runWorld(setting: Setting): World {
   const control: string[] = []
   const pieces: Piece[] = []
   const runsOf = new Map<string, number>()
+  const committedAt = new Map<Owner, number>()
 
   const groups: Group[] = STAGES.map((stage) => ({
     stage,
@@ -211,7 +219,8 @@ export function runWorld(setting: Setting): World {
       return
     }
     land(piece)
-    if (!isCalm && random.chance(faults.lostAck)) return
+    const isInTime = nowMs - request.bornAt <= SESSION_MS / 2
+    if (!isCalm && isInTime && random.chance(faults.lostAck)) return
     forget()
     request.left -= 1
     if (request.left === 0) request.onAck()
@@ -377,7 +386,7 @@ export function runWorld(setting: Setting): World {
   const startTask = (instance: Instance, owner: Owner, task: Task) => {
     // An instance that is behind with the fences starts nothing.
     if (nowMs - instance.controlReadAt > limits.fenceFreshMs) readControl(instance)
-    const workMs = setting.faults === noFaults ? 100 : random.below(WORK_MS_MAX)
+    const workMs = setting.faults === noFaults ? 100 : random.below(setting.pace.workMsMax)
     if (owner.start(task, clockOf(instance), workMs)) {
       say(
         () =>
@@ -428,11 +437,15 @@ export function runWorld(setting: Setting): World {
     if (owner.phase === 'refilling' || roll < 0.45) {
       if (owner.foldNext(clockOf(instance))) return
     }
+    if (nowMs - (committedAt.get(owner) ?? 0) >= setting.pace.commitEveryMs) {
+      committedAt.set(owner, nowMs)
+      commit(group, owner)
+    }
+    if (random.chance(0.7)) for (const task of [...owner.ready]) startTask(instance, owner, task)
     if (roll < 0.65 && owner.ready.size > 0)
       startTask(instance, owner, random.pick([...owner.ready]))
     else if (roll < 0.85 && due.length > 0) endTask(instance, owner, random.pick(due)[0])
-    else if (roll < 0.93) owner.tick(clockOf(instance))
-    else commit(group, owner)
+    else owner.tick(clockOf(instance))
   }
 
   const settle = ({ job, fencedAt }: JobLog): boolean => {
@@ -471,7 +484,7 @@ export function runWorld(setting: Setting): World {
 
   const stepWorld = () => {
     const size = random.next()
-    nowMs += size < 0.8 ? random.below(50) : size < 0.95 ? random.below(800) : random.below(4_000)
+    nowMs += size < 0.85 ? random.below(20) : size < 0.97 ? random.below(400) : random.below(3_000)
     if (faults.jumpMs > 0 && random.chance(0.004)) nowMs += random.below(faults.jumpMs)
     turn()
     const group = random.pick(groups)
@@ -493,15 +506,19 @@ export function runWorld(setting: Setting): World {
     if (random.chance(faults.rebalance)) rebalance(group)
     if (random.chance(faults.duplicate)) duplicate()
     if (random.chance(faults.cancel)) {
-      const { job } = random.pick(setting.jobs)
+      const job = random.pick(setting.jobs).job
       say(() => `cancel ${job}`)
       ledger.requestCancel(job, nowMs)
     }
+    // A request is tried for a bounded time.
+    const old = pieces.findIndex(({ request }) => nowMs - request.bornAt > SESSION_MS / 2)
     const roll = random.next()
-    if (roll < 0.4 && pieces.length > 0) deliver(random.below(pieces.length))
-    else if (roll < 0.5) fold(random.between(1, 5), random.chance(faults.ledgerCrash))
-    else if (roll < 0.54 && isLive(instance)) readControl(instance)
-    else {
+    if (old >= 0) deliver(old)
+    else if (roll < 0.06) fold(random.between(1, 5), random.chance(faults.ledgerCrash))
+    else if (roll < 0.1 && isLive(instance)) readControl(instance)
+    else if (roll < 0.1 + setting.pace.deliver && pieces.length > 0) {
+      deliver(random.below(pieces.length))
+    } else {
       const working = group.instances.filter((each) => isLive(each) && each.owners.length > 0)
       if (working.length === 0) return
       const worker = random.pick(working)
@@ -569,7 +586,7 @@ export function runWorld(setting: Setting): World {
     return false
   }
 
-  for (const { job, plan } of setting.jobs) {
+  const submit = ({ job, plan }: Setting['jobs'][number]) => {
     ledger.open(job, plan, nowMs)
     const meta: MessageMeta = {
       v: 1,
@@ -595,7 +612,19 @@ export function runWorld(setting: Setting): World {
     }
   }
 
-  for (let step = 0; step < setting.steps; step += 1) stepWorld()
+  const waiting = [...setting.jobs]
+  // All but the first come while faults go on.
+  const submitNext = () => {
+    const next = waiting.shift()
+    if (next !== undefined) submit(next)
+  }
+  for (const group of groups) rebalance(group)
+  submitNext()
+  for (let step = 0; step < setting.steps; step += 1) {
+    if (random.chance((1.5 * setting.jobs.length) / setting.steps)) submitNext()
+    stepWorld()
+  }
+  while (waiting.length > 0) submitNext()
   isCalm = true
   say(() => 'faults stop')
   // Not up to the runs' not-after: what only expiry would end is stuck.
