@@ -1,4 +1,5 @@
 import { type ChangeRecord, createTopics, limits, type Plan } from '@weir/contracts'
+import type { BandCredits } from '@weir/core'
 import {
   createAdmin,
   createProducer,
@@ -101,6 +102,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   let lease: Lease | undefined
   let renewedAtMs = Number.NEGATIVE_INFINITY
   let hinted = false
+  let bandCredits: BandCredits | undefined
   let wake: () => void = () => {}
   let lastTurnMs = performance.now()
 
@@ -204,7 +206,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     const heads = await listQueueHeads(pool, HEADS_MAX)
     if (heads.length === 0) return false
     const plans = await shelf.load(heads.map((head) => head.planId))
-    const { picks, bandLimits } = pickJobs(heads, plans, room)
+    const { picks, bandLimits, credits } = pickJobs(heads, plans, room, bandCredits)
+    bandCredits = credits
     if (picks.length === 0 || !holdsLease()) return false
     const claimed = await claimJobs(pool, {
       picks,

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  deriveTicketKey,
+  type JobEvent,
+  newUuid,
+  type PipelineDocument,
+  type Plan,
+  type RunReports,
+  type StageRef,
+  type TaskReport,
+  type TransitionRecord,
+  tagFor,
+} from '@weir/contracts'
+import { checkPipeline, compilePlan } from '@weir/core'
+import type { KafkaRecord } from '@weir/kafka'
+import type { LoadedRun } from '@weir/postgres'
+import { createInstances, type Instances } from './instances.ts'
+import { createPartitionFold, type PartitionFold } from './partition-fold.ts'
+
+const key = deriveTicketKey(Buffer.alloc(32, 7), 'ledger', 'k1')
+const tenant = newUuid()
+const NOW = 1_800_000_000_000
+
+function compile(document: object): Plan {
+  const stages = new Map(
+    ['a@1', 'b@1', 'c@1'].map((ref) => [
+      ref,
+      { ref: ref as StageRef, kind: null, lanes: ['normal' as const], contracts: null },
+    ]),
+  )
+  const checked = checkPipeline(document as PipelineDocument, { stages })
+  assert.deepEqual(checked.errors, [])
+  return compilePlan({ tenant, pipeline: 'p', version: 1, effective: checked.effective })
+}
+
+const line = compile({
+  steps: {
+    a: { stage: 'a@1' },
+    b: { stage: 'b@1', after: ['a'] },
+    c: { stage: 'c@1', after: ['b'] },
+  },
+})
+const pair = compile({
+  onFailure: 'fail_fast',
+  steps: { a: { stage: 'a@1' }, b: { stage: 'b@1' } },
+})
+
+/** A partition of the events topic, and the rows of Postgres that a fold is given. */
+function createWorld(plan: Plan, instances: Instances = createInstances()) {
+  const rows = new Map<string, LoadedRun>()
+  const log: KafkaRecord[] = []
+  const addJob = (): string => {
+    const job = newUuid()
+    rows.set(job, {
+      tenant,
+      job,
+      run: 1,
+      status: 'open',
+      pipeline: 'p',
+      version: 1,
+      planId: plan.id,
+      correlationId: job,
+      traceparent: null,
+      submittedAt: NOW - 100,
+      claimedAt: NOW - 50,
+      notAfter: NOW + 60_000,
+      orderingKey: null,
+      cancelling: false,
+      lastSeq: 0,
+      chunks: [],
+    })
+    return job
+  }
+  const open = (start = 0): PartitionFold =>
+    createPartitionFold({
+      partition: 0,
+      owner: 'o',
+      start,
+      keys: [key],
+      instances,
+      load: async (keys) => ({
+        runs: keys.flatMap((each) => rows.get(each.job) ?? []),
+        plans: new Map([[plan.id, plan]]),
+      }),
+    })
+  const report = (
+    job: string,
+    step: string,
+    task: Partial<TaskReport>,
+    tag?: string,
+  ): KafkaRecord => {
+    const claims = { tenant, job, run: 1, plan: plan.id, notAfter: NOW + 60_000 }
+    const reports: RunReports = {
+      ...claims,
+      correlation: job,
+      traceparent: '',
+      tag: tag ?? `k1=${tagFor(key, claims)}`,
+      step,
+      tasks: [{ item: '', status: 'completed', attempt: 1, at: NOW, output: '1', ...task }],
+    }
+    const value: TransitionRecord = { v: 1, stage: 's', instance: 'i', runs: [reports] }
+    const record = {
+      topic: 'weir.events',
+      partition: 0,
+      offset: log.length,
+      timestamp: NOW,
+      key: null,
+      value: Buffer.from(JSON.stringify(value)),
+      headers: {},
+    }
+    log.push(record)
+    return record
+  }
+  return { rows, log, addJob, open, report }
+}
+
+const eventsOf = (events: string): JobEvent[] => JSON.parse(events) as JobEvent[]
+
+test('a short job is written once, with its whole log, numbered from 1, the terminal event last', async () => {
+  const { addJob, open, report, log } = createWorld(line)
+  const job = addJob()
+  for (const step of ['a', 'b', 'c']) report(job, step, {})
+  const fold = open()
+  await fold.read(log, NOW)
+  const write = fold.collect(NOW, false)
+  assert.ok(write)
+  assert.equal(write.fold.chunks.length, 1)
+  const events = eventsOf(write.fold.chunks[0]?.events ?? '[]')
+  assert.deepEqual(
+    events.map((event) => event.seq),
+    [1, 2, 3, 4, 5, 6],
+  )
+  assert.deepEqual(
+    events.map((event) => event.type),
+    ['job.queued', 'job.dispatched', ...Array(3).fill('task.completed'), 'job.completed'],
+  )
+  assert.equal(write.fold.ended[0]?.status, 'completed')
+  assert.deepEqual([write.fold.fromOffset, write.fold.toOffset], [0, 3])
+})
+
+test('the committed offset never passes a record of which an event is not written', async () => {
+  const { addJob, open, report, log } = createWorld(line)
+  const [slow, quick] = [addJob(), addJob()]
+  report(slow, 'a', {})
+  for (const step of ['a', 'b', 'c']) report(quick, step, {})
+  const fold = open()
+  await fold.read(log, NOW)
+  const write = fold.collect(NOW, false)
+  assert.deepEqual(
+    write?.fold.chunks.map((chunk) => chunk.job),
+    [quick],
+  )
+  assert.equal(write?.fold.toOffset, 0)
+  fold.committed(write.fold)
+  const later = fold.collect(NOW + 1_000, false)
+  assert.deepEqual(
+    later?.fold.chunks.map((chunk) => chunk.job),
+    [slow],
+  )
+  assert.equal(later?.fold.toOffset, 4)
+})
+
+test('what was written is not written again when its records are read again after a crash', async () => {
+  const { addJob, open, report, log, rows } = createWorld(line)
+  const job = addJob()
+  report(job, 'a', {})
+  const first = open()
+  await first.read(log, NOW)
+  const write = first.collect(NOW, true)
+  assert.ok(write)
+  const [chunk] = write.fold.chunks
+  assert.ok(chunk)
+  rows.set(job, { ...(rows.get(job) as LoadedRun), lastSeq: chunk.toSeq, chunks: [chunk] })
+  for (const step of ['b', 'c']) report(job, step, {})
+  const second = open()
+  await second.read(log, NOW)
+  const rest = second.collect(NOW, true)
+  assert.deepEqual(
+    eventsOf(rest?.fold.chunks[0]?.events ?? '[]').map(({ seq, type, step }) => [seq, type, step]),
+    [
+      [4, 'task.completed', 'b'],
+      [5, 'task.completed', 'c'],
+      [6, 'job.completed', undefined],
+    ],
+  )
+})
+
+test('a report without a valid tag, or under another tenant, changes nothing', async () => {
+  const { addJob, open, report, log } = createWorld(line)
+  const job = addJob()
+  report(job, 'a', {}, 'k1=AAAAAAAAAAAAAAAA')
+  const fold = open()
+  await fold.read(log, NOW)
+  assert.equal(fold.counters.forged, 1)
+  assert.equal(fold.runs, 0)
+})
+
+test('a run that ends with work going on is fenced, and ends when its instances have obeyed', async () => {
+  const instances = createInstances()
+  const { addJob, open, report, log } = createWorld(pair, instances)
+  const job = addJob()
+  const error = { code: 'broken', message: 'no', class: 'permanent' as const }
+  report(job, 'a', { status: 'failed', error })
+  const hello = (controlOffset: number, cleaning: [string, number][]) =>
+    instances.read(
+      [
+        {
+          key: Buffer.from('i1'),
+          value: Buffer.from(JSON.stringify({ stage: 'b@1', controlOffset, cleaning })),
+        } as unknown as KafkaRecord,
+      ],
+      NOW,
+    )
+  hello(10, [])
+  const fold = open()
+  await fold.read(log, NOW)
+  const [fence] = fold.fences()
+  assert.ok(fence?.book.ending)
+  assert.equal(fence.record.reason, 'ended')
+  fence.book.ending.fenceOffset = 12
+  assert.deepEqual(fold.collect(NOW, true)?.fold.ended, [], 'not before the fence is obeyed')
+  hello(13, [[job, 1]])
+  assert.equal(fold.collect(NOW + 100, true)?.fold.ended.length ?? 0, 0, 'not while it cleans up')
+  hello(13, [])
+  const write = fold.collect(NOW + 200, true)
+  assert.equal(write?.fold.ended[0]?.status, 'failed')
+  assert.equal(write?.fold.ended[0]?.failedStep, 'a')
+})
+
+test('a fence that nobody acknowledges holds a run up for four seconds at most', async () => {
+  const instances = createInstances()
+  const { addJob, open, report, log } = createWorld(pair, instances)
+  const job = addJob()
+  const error = { code: 'broken', message: 'no', class: 'permanent' as const }
+  report(job, 'a', { status: 'failed', error })
+  instances.read(
+    [
+      {
+        key: Buffer.from('i1'),
+        value: Buffer.from(JSON.stringify({ stage: 'b@1', controlOffset: 0, cleaning: [] })),
+      } as unknown as KafkaRecord,
+    ],
+    NOW,
+  )
+  const fold = open()
+  await fold.read(log, NOW)
+  const [fence] = fold.fences()
+  assert.ok(fence?.book.ending)
+  fence.book.ending.fenceOffset = 5
+  assert.equal(fold.collect(NOW + 3_900, true)?.fold.ended.length ?? 0, 0)
+  assert.equal(fold.collect(NOW + 4_000, true)?.fold.ended.length, 1)
+})
