@@ -183,17 +183,26 @@ function checkInputs(log: JobLog, diverged: ReadonlySet<string>): string[] {
     if (body === undefined) continue
     const slash = task.indexOf('/')
     const step = task.slice(0, slash)
-    const sources = stepOf(log.plan, step)?.in.map((index) => log.plan.edges[index]?.from) ?? []
-    if ([step, ...sources].some((name) => name != null && diverged.has(name))) continue
+    const sources = sourcesOf(log.plan, step)
+    if ([step, ...sources].some((name) => diverged.has(name))) continue
     // A run that ended early has not heard of all that its tasks ran on.
-    if (log.fencedAt !== null && sources.some((name) => name != null && !isWhole(log, name)))
-      continue
+    if (log.fencedAt !== null && sources.some((name) => !isWhole(log, name))) continue
     const wanted = expectedInput(log, decisions, step, task.slice(slash + 1))
     if (wanted === undefined || digestOf(wanted) !== body.input) {
       faults.push(`${log.job} ${task} ran on another input than the ledger's: ${wanted}`)
     }
   }
   return faults
+}
+
+/** The steps whose messages a step takes; for a gather also the one that may send the marker. */
+function sourcesOf(plan: Plan, step: string): string[] {
+  return (stepOf(plan, step)?.in ?? []).flatMap((index) => {
+    const edge = plan.edges[index]
+    if (edge?.from == null) return []
+    const opener = edge.kind === 'gather' ? stepOf(plan, edge.from)?.scope.at(-1) : undefined
+    return opener === undefined ? [edge.from] : [edge.from, opener]
+  })
 }
 
 function isWhole(log: JobLog, step: string): boolean {

@@ -228,6 +228,8 @@ export function createPartition(options: PartitionOptions): Partition {
   const joinsByRun = new Map<string, Set<string>>()
   const tasks = new Map<string, Task>()
   const parked = new Set<Task>()
+  /** Records of newer attempts that wait for an older one, which is decided, to be safe. */
+  const overtaken = new Map<Task, readonly number[]>()
   /** Outcomes that have been read and are being sent. */
   const outcomes = new Set<string>()
   const pending = new Map<number, () => void>()
@@ -327,8 +329,18 @@ export function createPartition(options: PartitionOptions): Partition {
   const settle = (sending: Sending) => {
     ids.note(sending.doneId, DONE)
     outcomes.delete(sending.doneId)
-    if (sending.task !== null) drop(sending.task)
-    watermark.finish(sending.offset)
+    if (sending.task === null) watermark.finish(sending.offset)
+    else {
+      drop(sending.task)
+      finishTask(sending.task)
+    }
+  }
+
+  /** Finishes a task's record, and those of newer attempts that came after it was decided. */
+  const finishTask = (task: Task) => {
+    watermark.finish(task.offset)
+    for (const offset of overtaken.get(task) ?? []) watermark.finish(offset)
+    overtaken.delete(task)
   }
 
   const drop = (task: Task) => {
@@ -341,7 +353,7 @@ export function createPartition(options: PartitionOptions): Partition {
   const dismiss = (task: Task, reason: 'fenced' | 'superseded') => {
     if (task.state === 'running') commands.push({ do: 'abort', task, reason })
     drop(task)
-    watermark.finish(task.offset)
+    finishTask(task)
   }
 
   const reportOf = (
@@ -411,7 +423,7 @@ export function createPartition(options: PartitionOptions): Partition {
         meta,
       }
       // Finished on the acknowledgement; the task stays known until the outcome is read back.
-      append(own, JSON.stringify(body), () => watermark.finish(task.offset), { deadLetter, task })
+      append(own, JSON.stringify(body), () => finishTask(task), { deadLetter, task })
       return
     }
     task.state = 'sending'
@@ -477,10 +489,16 @@ export function createPartition(options: PartitionOptions): Partition {
     }
     const current = tasks.get(envelope.id)
     const isKnown = current !== undefined && current.attempt >= meta.attempt
-    const isDecided = current?.state === 'writing' || current?.state === 'sending'
-    if (isKnown || isDecided || ids.attemptOf(envelope.id) >= meta.attempt) {
+    if (isKnown || ids.attemptOf(envelope.id) >= meta.attempt) {
       counters.duplicates += 1
       watermark.finish(offset)
+      return
+    }
+    if (current?.state === 'writing' || current?.state === 'sending') {
+      // Decided, but not safe yet: would this attempt pass for finished and the process die, the
+      // next owner would run the older one and take the attempt after it for a duplicate.
+      counters.duplicates += 1
+      overtaken.set(current, [...(overtaken.get(current) ?? []), offset])
       return
     }
     // A newer attempt in the log ends older ones unrun: whether they count was decided when it was written.
@@ -957,7 +975,8 @@ export function createPartition(options: PartitionOptions): Partition {
         if (join.state !== 'open' || join.timeoutAt === null) continue
         if (join.timeoutAt > nowMs) wake(join.timeoutAt)
         else if (mayRunPartially(join)) fire(join, { do: 'run' })
-        else fire(join, { do: 'fail', error: joinFailure('join_timeout', join.step.name) }, 'timeout')
+        else
+          fire(join, { do: 'fail', error: joinFailure('join_timeout', join.step.name) }, 'timeout')
       }
       return next
     },
