@@ -1,0 +1,4 @@
+import { runStage } from '@weir/engine'
+import { definePass } from './pass.ts'
+
+await runStage(definePass('bench-b'))
