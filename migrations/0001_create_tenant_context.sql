@@ -21,6 +21,6 @@ begin
   perform set_config('app.tenant_id', tenant::text, true);
 end
 $$;
-alter function app.set_tenant(uuid) owner to weir_definer;
 revoke all on function app.set_tenant(uuid) from public;
 grant execute on function app.set_tenant(uuid) to weir_control;
+alter function app.set_tenant(uuid) owner to weir_definer;

@@ -89,6 +89,6 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   order by tenant_id desc
   limit row_limit
 $$;
-alter function app.list_tenants(uuid, integer) owner to weir_definer;
 revoke all on function app.list_tenants(uuid, integer) from public;
 grant execute on function app.list_tenants(uuid, integer) to weir_control;
+alter function app.list_tenants(uuid, integer) owner to weir_definer;

@@ -40,6 +40,6 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   join weir.tenants t on t.tenant_id = k.tenant_id and t.deleted_at is null
   where k.key_id = wanted
 $$;
-alter function app.find_api_key(text) owner to weir_definer;
 revoke all on function app.find_api_key(text) from public;
 grant execute on function app.find_api_key(text) to weir_control;
+alter function app.find_api_key(text) owner to weir_definer;

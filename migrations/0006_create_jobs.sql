@@ -73,6 +73,8 @@ create table weir.submit_keys (
   created_at timestamptz not null,
   constraint submit_keys_pkey primary key (tenant_id, key, pipeline)
 );
+-- For the sweep of expired keys, over all tenants.
+create index submit_keys_created_at_idx on weir.submit_keys (created_at);
 alter table weir.submit_keys enable row level security;
 alter table weir.submit_keys force row level security;
 create policy submit_keys_tenant on weir.submit_keys as restrictive to weir_control, weir_definer

@@ -235,10 +235,6 @@ begin
 end
 $$;
 
-alter function app.admit_jobs(
-  boolean, uuid[], text[], integer[], text[], smallint[], smallint[], integer[], text[], text[],
-  text[], text[], text[], integer[], text[], bytea[], interval
-) owner to weir_definer;
 revoke all on function app.admit_jobs(
   boolean, uuid[], text[], integer[], text[], smallint[], smallint[], integer[], text[], text[],
   text[], text[], text[], integer[], text[], bytea[], interval
@@ -247,6 +243,10 @@ grant execute on function app.admit_jobs(
   boolean, uuid[], text[], integer[], text[], smallint[], smallint[], integer[], text[], text[],
   text[], text[], text[], integer[], text[], bytea[], interval
 ) to weir_control;
+alter function app.admit_jobs(
+  boolean, uuid[], text[], integer[], text[], smallint[], smallint[], integer[], text[], text[],
+  text[], text[], text[], integer[], text[], bytea[], interval
+) owner to weir_definer;
 
 -- The check of a function's body reads as the owner, whom forced row security stops.
 set local row_security = on;
@@ -323,7 +323,7 @@ begin
   return query select unnest(ended);
 end
 $$;
-alter function app.end_queued(uuid[], text, integer[], integer[], text[], text[]) owner to weir_definer;
 revoke all on function app.end_queued(uuid[], text, integer[], integer[], text[], text[]) from public;
 grant execute on function app.end_queued(uuid[], text, integer[], integer[], text[], text[])
   to weir_control;
+alter function app.end_queued(uuid[], text, integer[], integer[], text[], text[]) owner to weir_definer;

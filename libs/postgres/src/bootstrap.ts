@@ -108,15 +108,20 @@ async function ensureRoles(
   if (missing.length > 0) throw new Error(`passwords are missing: set ${missing.join(', ')}`)
 
   for (const role of OWNER_ROLES) {
-    if (!known.has(role)) await client.query(`create role ${role} nologin`)
+    if (!known.has(role)) await client.query(`create role ${role} nologin noinherit`)
   }
   for (const role of Object.keys(LOGIN_ROLES) as LoginRole[]) {
     if (!known.has(role)) await client.query(`create role ${role} login noinherit`)
     const password = passwords[role]
     if (password) await client.query(`alter role ${role} password '${scramVerifier(password)}'`)
   }
-  await client.query('grant weir_owner to weir_migrator')
-  await client.query('grant weir_definer to weir_owner')
+  // Without inheritance: else a policy for weir_definer would bind, and so open, for the owner too.
+  const version = await client.query<{ major: number }>(
+    `select current_setting('server_version_num')::integer / 10000 as major`,
+  )
+  const option = (version.rows[0]?.major ?? 0) >= 16 ? ' with inherit false, set true' : ''
+  await client.query(`grant weir_owner to weir_migrator${option}`)
+  await client.query(`grant weir_definer to weir_owner${option}`)
   for (const role of SERVICE_ROLES) {
     const own = keyedRoles.includes(role) ? { ...settings, ...keyedSettings } : settings
     for (const [name, value] of Object.entries(own)) {
@@ -136,6 +141,7 @@ async function hardenDatabase(client: pg.Client): Promise<void> {
   await client.query('revoke usage on language plpgsql from public')
   await client.query('grant usage on language plpgsql to weir_owner, weir_definer')
   await client.query('revoke all on schema public from public')
+  await client.query('grant usage, create on schema public to weir_owner')
   await client.query('commit')
 }
 

@@ -47,6 +47,7 @@ export {
   readOutbox,
   type StoredOutboxRecord,
 } from './queries/outbox.ts'
+export { readOutputs, type StoredOutput } from './queries/outputs.ts'
 export {
   deletePipeline,
   findSubmitTarget,
