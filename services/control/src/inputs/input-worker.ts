@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import { FORMATS } from './schema-budget.ts'
+import { escapePointer, FORMATS } from './schema-budget.ts'
 
 /** To the worker: compile `schema` (once per id) and check each input; both are JSON text. */
 export type InputQuestion = {
@@ -58,8 +58,6 @@ function check(validate: ValidateFunction, input: string): InputFault[] {
 /** Ajv's own sentences name keywords and bounds of the schema, never the value. */
 function toFault({ instancePath, keyword, message, params }: ErrorObject): InputFault {
   const name = params.missingProperty ?? params.additionalProperty ?? params.unevaluatedProperty
-  const path = name === undefined ? instancePath : `${instancePath}/${escape(String(name))}`
+  const path = name === undefined ? instancePath : `${instancePath}/${escapePointer(String(name))}`
   return { path, code: keyword, message: message ?? 'is not valid' }
 }
-
-const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')

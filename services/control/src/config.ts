@@ -1,0 +1,24 @@
+import {
+  httpSettings,
+  kafkaSettings,
+  logSettings,
+  optional,
+  postgresSettings,
+  secret,
+  url,
+  whole,
+} from '@weir/runtime'
+
+/** What the control service reads from its environment. */
+export const controlSettings = {
+  ...kafkaSettings,
+  ...postgresSettings,
+  ...httpSettings,
+  ...logSettings,
+  /** 32 bytes or more as base64url; stage keys are derived from it. */
+  masterKey: secret('WEIR_MASTER_KEY'),
+  operatorKey: secret('WEIR_OPERATOR_KEY'),
+  /** For the links that operators get with a job. */
+  jaegerUrl: optional(url('WEIR_JAEGER_URL', ['http:', 'https:'])),
+  poolSize: whole('WEIR_POSTGRES_POOL', { default: 10, min: 2, max: 200 }),
+} as const

@@ -1,0 +1,215 @@
+import { createTopics, type Topics } from '@weir/contracts'
+import {
+  type Admin,
+  connectKafka,
+  createAdmin,
+  createProducer,
+  createReader,
+  type Producer,
+  type Reader,
+} from '@weir/kafka'
+import {
+  admitJobs,
+  asRole,
+  asTenant,
+  checkRole,
+  createPool,
+  findApiKey,
+  getJob,
+  type NewJob,
+  type Pool,
+} from '@weir/postgres'
+import { type Config, type Logger, type ReadyCheck, toKafkaConnection } from '@weir/runtime'
+import { type ApiKey, parseApiKey } from './auth/api-key.ts'
+import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
+import type { controlSettings } from './config.ts'
+import { createInputChecker, type InputChecker } from './inputs/input-checker.ts'
+import { readChange } from './jobs/changes.ts'
+import { createPlans, type Plans } from './jobs/plans.ts'
+import { createWaiters, type Waiters } from './jobs/waiters.ts'
+import { type ControlMetrics, createControlMetrics } from './metrics.ts'
+import { createInstances, type Instances } from './stages/instances.ts'
+import { createStageControl, type StageControl } from './stages/stage-control.ts'
+import { type Admission, type Admitted, createAdmission } from './submit/admission.ts'
+import { createHints } from './submit/hints.ts'
+import { createTargets, type Targets } from './submit/targets.ts'
+
+export type ControlConfig = Config<typeof controlSettings>
+
+/** What the routes work with, built once. */
+export type Control = {
+  readonly log: Logger
+  readonly pool: Pool
+  readonly producer: Producer
+  readonly admin: Admin
+  readonly topics: Topics
+  readonly operatorKey: ApiKey
+  readonly masterKey: Buffer
+  readonly jaegerUrl: string | undefined
+  readonly keys: KeyCache
+  readonly plans: Plans
+  readonly targets: Targets
+  readonly inputs: InputChecker
+  readonly admission: Admission<NewJob>
+  /** When this instance last admitted a job of the tenant, by `performance.now()`. */
+  readonly admittedAt: (tenant: string) => number | undefined
+  readonly waiters: Waiters
+  readonly instances: Instances
+  readonly stages: StageControl
+  readonly metrics: ControlMetrics
+  readonly checks: readonly ReadyCheck[]
+  /** Aborts when the stop begins: waiting requests and streams end then. */
+  readonly closing: AbortSignal
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Partitions of the platform's topics; they bound how many ledgers share the work. */
+const EVENT_PARTITIONS = 4
+const TENANTS_REMEMBERED_MAX = 10_000
+const MASTER_KEY_BYTES_MIN = 32
+
+/** Builds everything and connects nothing; `start` does. Throws where a secret is of no use. */
+export function createControl(config: ControlConfig, log: Logger): Control {
+  const operatorKey = parseApiKey(config.operatorKey)
+  if (operatorKey === undefined) throw new Error('WEIR_OPERATOR_KEY is not weir_<keyId>_<secret>')
+  const masterKey = Buffer.from(config.masterKey, 'base64url')
+  if (masterKey.length < MASTER_KEY_BYTES_MIN) {
+    throw new Error(`WEIR_MASTER_KEY has less than ${MASTER_KEY_BYTES_MIN} bytes`)
+  }
+  const pool = createPool({
+    url: config.postgresUrl,
+    ...(config.postgresTlsCa === undefined ? {} : { tls: { ca: config.postgresTlsCa } }),
+    max: config.poolSize,
+    applicationName: 'weir-control',
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  })
+  const kafka = connectKafka({ ...toKafkaConnection(config), clientId: 'weir-control', log })
+  const topics = createTopics(config.prefix)
+  const producer = createProducer({ kafka })
+  const admin = createAdmin({ kafka })
+  const waiters = createWaiters()
+  const metrics = createControlMetrics(waiters.size)
+  const instances = createInstances()
+  const stages = createStageControl({ pool, producer, topics, instances, log })
+  const inputs = createInputChecker()
+  const closing = new AbortController()
+  const admittedAt = new Map<string, number>()
+  const readers: Reader[] = []
+  let isStarted = false
+
+  const hint = createHints((value) =>
+    producer.send([{ topic: topics.changes, partition: 0, key: null, value }]),
+  )
+
+  /** The statement, and the time that it gave to what it admitted: one for all of them. */
+  async function admit(
+    tenant: string,
+    jobs: readonly NewJob[],
+    allOrNone: boolean,
+  ): Promise<Admitted[]> {
+    const answers = await admitJobs(pool, tenant, jobs, { allOrNone })
+    const first = answers.find(({ outcome }) => outcome === 'admitted')
+    if (first?.outcome !== 'admitted') return answers as Admitted[]
+    admittedAt.delete(tenant)
+    admittedAt.set(tenant, performance.now())
+    if (admittedAt.size > TENANTS_REMEMBERED_MAX) {
+      admittedAt.delete(admittedAt.keys().next().value as string)
+    }
+    const row = await getJob(asTenant(pool, tenant), tenant, first.id)
+    const submittedAt = row?.submittedAt ?? new Date()
+    return answers.map((one) => (one.outcome === 'admitted' ? { ...one, submittedAt } : one))
+  }
+
+  async function start(): Promise<void> {
+    await checkRole(pool, 'weir_control')
+    await admin.createTopics(topics.platformSpecs(EVENT_PARTITIONS))
+    await producer.connect()
+    const fatal = (error: Error) => log.error({ err: error }, 'a reader cannot go on')
+    readers.push(
+      createReader({
+        kafka,
+        topics: [topics.registry],
+        from: 'earliest',
+        onRecords: (_topic, _partition, records) => {
+          for (const { key, value, timestamp } of records) {
+            const instance = instances.take(key?.toString() ?? '', value, timestamp)
+            if (instance !== undefined) stages.heard(instance)
+          }
+        },
+        onFatal: fatal,
+      }),
+      createReader({
+        kafka,
+        topics: [topics.changes],
+        from: 'latest',
+        onRecords: (_topic, _partition, records) => {
+          for (const { value } of records) for (const job of readChange(value)) waiters.wake(job)
+        },
+        onFatal: fatal,
+      }),
+    )
+    await Promise.all(readers.map((reader) => reader.caughtUp))
+    await stages.publishAll()
+    stages.start()
+    isStarted = true
+  }
+
+  async function stop(): Promise<void> {
+    closing.abort()
+    await stages.stop()
+    await Promise.all(readers.map((reader) => reader.stop()))
+    await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close()])
+    await pool.end()
+  }
+
+  const checks: readonly ReadyCheck[] = [
+    { name: 'start', check: () => (isStarted ? undefined : 'starting') },
+    {
+      name: 'postgres',
+      check: async () => {
+        await asRole(pool).query({ text: 'select 1' })
+        return undefined
+      },
+    },
+    { name: 'kafka', check: () => checkFresh(readers) },
+  ]
+
+  return {
+    log,
+    pool,
+    producer,
+    admin,
+    topics,
+    operatorKey,
+    masterKey,
+    jaegerUrl: config.jaegerUrl,
+    keys: createKeyCache((keyId) => findApiKey(asRole(pool), keyId)),
+    plans: createPlans(pool),
+    targets: createTargets(pool),
+    inputs,
+    admission: createAdmission<NewJob>({
+      admit,
+      onAdmitted: hint,
+      onGroup: (jobs) => metrics.groupJobs.observe({}, jobs),
+    }),
+    admittedAt: (tenant) => admittedAt.get(tenant),
+    waiters,
+    instances,
+    stages,
+    metrics,
+    checks,
+    closing: closing.signal,
+    start,
+    stop,
+  }
+}
+
+/** Each answered fetch, empty ones too, shows that the brokers answer. */
+const KAFKA_FRESH_MS = 10_000
+
+function checkFresh(readers: readonly Reader[]): string | undefined {
+  const oldest = Math.min(...readers.map((reader) => reader.freshAtMs() ?? 0))
+  const isFresh = readers.length > 0 && performance.now() - oldest < KAFKA_FRESH_MS
+  return isFresh ? undefined : 'the brokers do not answer'
+}

@@ -1,0 +1,3 @@
+export { buildApp } from './app.ts'
+export { controlSettings } from './config.ts'
+export { type Control, type ControlConfig, createControl } from './control.ts'

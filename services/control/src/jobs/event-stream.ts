@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import type { JobEvent } from '@weir/contracts'
+import type { Reply } from '../http/type-provider.ts'
+
+const PING_MS = 15_000
+
+export type EventSource = {
+  readonly after: number
+  readonly signal: AbortSignal
+  readonly show: (event: JobEvent) => JobEvent
+  /** Events after a number, and whether there will be no more. */
+  readonly load: (
+    seq: number,
+  ) => Promise<{ readonly events: readonly JobEvent[]; readonly hasEnded: boolean }>
+  /** Calls `look` at once and whenever the job may have changed, until it answers something. */
+  readonly changed: (look: () => Promise<true | undefined>) => Promise<true | undefined>
+}
+
+/**
+ * Writes a job's events as they come, each once and in order: the number of the last one written is
+ * where the next look begins, and what a client resumes from. Ends after the event that ends the
+ * latest run.
+ */
+export async function streamEvents(reply: Reply, source: EventSource): Promise<Reply> {
+  const { raw } = reply
+  reply.hijack()
+  const headers = reply.getHeaders() as Record<string, string>
+  raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
+  raw.write('retry: 1000\n\n')
+  const ping = setInterval(() => raw.write(': ping\n\n'), PING_MS)
+  let last = source.after
+  try {
+    await source.changed(async () => {
+      const { events, hasEnded } = await source.load(last)
+      for (const event of events) {
+        if (source.signal.aborted) return true
+        last = event.seq
+        // A reader slower than the job is waited for: nothing piles up here.
+        if (!raw.write(toFrame(source.show(event)))) await drained(raw, source.signal)
+      }
+      return hasEnded ? true : undefined
+    })
+  } finally {
+    clearInterval(ping)
+    raw.end()
+  }
+  return reply
+}
+
+function toFrame(event: JobEvent): string {
+  return `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
+async function drained(raw: Reply['raw'], signal: AbortSignal): Promise<void> {
+  await once(raw, 'drain', { signal }).catch(() => {})
+}

@@ -1,0 +1,50 @@
+import { JOB_STATUSES, type JobStatus, WeirError } from '@weir/contracts'
+import type { JobFilter } from '@weir/postgres'
+import { type Static, Type } from 'typebox'
+import { limitOf, oneOf, time } from '../http/schemas.ts'
+
+const word = Type.Optional(Type.String({ minLength: 1, maxLength: 255 }))
+
+const plain = Type.Object({
+  status: Type.Optional(Type.Array(oneOf(JOB_STATUSES), { maxItems: 8 })),
+  pipeline: word,
+  correlationId: word,
+  idempotencyKey: word,
+  failedStep: word,
+  from: Type.Optional(time),
+  to: Type.Optional(time),
+  limit: limitOf(50, 500),
+  cursor: Type.Optional(Type.String({ maxLength: 64 })),
+})
+
+/** The filters of a list of jobs; `tag.<key>=<value>` as often as there are keys. */
+export const listQuerySchema = Type.Unsafe<Static<typeof plain>>({
+  type: 'object',
+  properties: plain.properties,
+  patternProperties: { '^tag\\.[A-Za-z0-9._:/-]{1,64}$': { type: 'string', maxLength: 256 } },
+  additionalProperties: false,
+})
+
+export function toFilter(query: Static<typeof plain>): JobFilter {
+  const { status, pipeline, correlationId, idempotencyKey, failedStep, from, to } = query
+  const tags = Object.entries(query)
+    .filter(([name]) => name.startsWith('tag.'))
+    .map(([name, value]) => `${name.slice('tag.'.length)}=${String(value)}`)
+  return {
+    ...(status === undefined ? {} : { status: status as JobStatus[] }),
+    ...(pipeline === undefined ? {} : { pipeline }),
+    ...(correlationId === undefined ? {} : { correlationId }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(failedStep === undefined ? {} : { failedStep }),
+    ...(from === undefined ? {} : { from: toDate(from, '/from') }),
+    ...(to === undefined ? {} : { to: toDate(to, '/to') }),
+    ...(tags.length === 0 ? {} : { tags }),
+  }
+}
+
+function toDate(text: string, path: string): Date {
+  const date = new Date(text)
+  if (!Number.isNaN(date.getTime()) && date.getUTCFullYear() >= 1970) return date
+  const errors = [{ path, code: 'format', message: 'is no time that can be looked for' }]
+  throw new WeirError('invalid_request', 'A time of the query is not valid.', { errors })
+}

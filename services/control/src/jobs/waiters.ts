@@ -1,0 +1,90 @@
+import { WeirError } from '@weir/contracts'
+
+const WAITERS_MAX = 20_000
+/** A lost hint costs a waiter at most this long. */
+const POLL_MS = 1_000
+
+export type Waiters = {
+  /**
+   * Looks, and looks again when the job is said to have changed and each second, until `look`
+   * answers something, the time is over or the signal aborts: then undefined.
+   */
+  until<T>(
+    jobId: string,
+    deadlineMs: number,
+    signal: AbortSignal,
+    look: () => Promise<T | undefined>,
+  ): Promise<T | undefined>
+  /** The job has changed, and perhaps ended. */
+  wake(jobId: string): void
+  size(): number
+}
+
+/** Requests that wait for jobs. Bounded: with too many of them the next is told to come back. */
+export function createWaiters(now: () => number = () => performance.now()): Waiters {
+  const waiting = new Map<string, Set<() => void>>()
+  let count = 0
+
+  function add(jobId: string, wake: () => void): () => void {
+    const set = waiting.get(jobId) ?? new Set()
+    waiting.set(jobId, set.add(wake))
+    count++
+    return () => {
+      count--
+      set.delete(wake)
+      if (set.size === 0 && waiting.get(jobId) === set) waiting.delete(jobId)
+    }
+  }
+
+  return {
+    async until(jobId, deadlineMs, signal, look) {
+      if (count >= WAITERS_MAX) {
+        throw new WeirError('unavailable', 'Too many requests wait for jobs.', { retryAfterS: 1 })
+      }
+      const bell = createBell()
+      // Listening begins before the first look: a change in between is not missed.
+      const remove = add(jobId, bell.ring)
+      signal.addEventListener('abort', bell.ring, { once: true })
+      try {
+        for (;;) {
+          const found = await look()
+          const leftMs = deadlineMs - now()
+          if (found !== undefined || leftMs <= 0 || signal.aborted) return found
+          await bell.heard(Math.min(leftMs, POLL_MS))
+        }
+      } finally {
+        remove()
+        signal.removeEventListener('abort', bell.ring)
+      }
+    },
+    wake(jobId) {
+      for (const wake of waiting.get(jobId) ?? []) wake()
+    },
+    size: () => count,
+  }
+}
+
+/** Remembers that it rang until somebody listens, so a ring during a look leads to another look. */
+function createBell(): { ring: () => void; heard: (forMs: number) => Promise<void> } {
+  let rang = false
+  let listener: (() => void) | undefined
+  return {
+    ring: () => {
+      rang = true
+      listener?.()
+    },
+    heard: async (forMs) => {
+      if (!rang) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, forMs)
+          listener = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      listener = undefined
+      rang = false
+    },
+  }
+}

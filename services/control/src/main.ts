@@ -1,0 +1,21 @@
+import { readConfig, runService } from '@weir/runtime'
+import { buildApp } from './app.ts'
+import { controlSettings } from './config.ts'
+import { createControl } from './control.ts'
+
+await runService('control', async ({ log, health }) => {
+  const config = readConfig(controlSettings)
+  const control = createControl(config, log)
+  health.add(...control.checks)
+  const app = await buildApp(control)
+  // Alive before it is ready: a database that is slow to come must not look like a dead process.
+  await app.listen({ host: config.httpHost, port: config.httpPort })
+  await control.start()
+  return {
+    stop: async () => {
+      const closed = app.close()
+      await control.stop()
+      await closed
+    },
+  }
+})

@@ -1,0 +1,221 @@
+import { stageKey, type Topics } from '@weir/contracts'
+import type { Producer } from '@weir/kafka'
+import {
+  asRole,
+  getStage,
+  listContracts,
+  listStages,
+  type Pool,
+  type Stage,
+  type StageContract,
+  updateStage,
+  upsertContract,
+} from '@weir/postgres'
+import type { Logger } from '@weir/runtime'
+import { findBreak, nearestVersion } from './compatibility.ts'
+import type { Instance, Instances } from './instances.ts'
+import { toStageRecord } from './stage-record.ts'
+
+export const STAGES_MAX = 1_000
+const REFUSED_MAX = 100
+const ATTEMPTS_MAX = 5
+const TICK_MS = 2_000
+
+export type StageControl = {
+  /** Publishes what is wanted of a stage, as of now. */
+  publish(ref: string): Promise<void>
+  publishAll(): Promise<void>
+  /** An instance has spoken. */
+  heard(instance: Instance): void
+  /** Looks at the stages from time to time: what was missed when it happened is done then. */
+  start(): void
+  stop(): Promise<void>
+}
+
+type Deps = {
+  readonly pool: Pool
+  readonly producer: Producer
+  readonly topics: Topics
+  readonly instances: Instances
+  readonly log: Logger
+}
+
+/**
+ * Keeps the desired state of stages: accepts or refuses the contracts that instances declare, takes
+ * a stage from created over launched to active when its first instance is there, and ends one that
+ * terminates when its last instance has gone. Every control instance does this; each change is
+ * compared-and-set by the row's version, so that each happens once.
+ */
+export function createStageControl({ pool, producer, topics, instances, log }: Deps): StageControl {
+  const tx = asRole(pool)
+  /** Verdicts on contracts that came under a version which has others already. */
+  const refused = new Map<string, Map<string, string>>()
+  const known = new Set<string>()
+  /** Stages to look at, each with the instances whose contracts have no verdict yet. */
+  const waiting = new Map<string, Map<string, Instance>>()
+  let working: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  async function publish(ref: string): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const [stage, contracts] = await Promise.all([getStage(tx, ref), listContracts(tx, ref)])
+      if (stage === undefined) return
+      const record = toStageRecord(stage, contracts, refused.get(ref) ?? new Map())
+      const value = Buffer.from(JSON.stringify(record))
+      await producer.send([{ topic: topics.control, key: stageKey(ref), value, partition: 0 }])
+      // Another control may have changed the row and published before this record, which is then
+      // the latest of the topic though it is the older one: so look again.
+      const after = await getStage(tx, ref)
+      if (after === undefined || after.rowVersion === stage.rowVersion) return
+    }
+  }
+
+  /** Compares and sets; undefined where somebody was faster, then it is looked at again anyway. */
+  async function change(
+    stage: Stage,
+    to: Parameters<typeof updateStage>[3],
+  ): Promise<Stage | undefined> {
+    const changed = await updateStage(tx, stage.ref, stage.rowVersion, to)
+    if (changed !== undefined) {
+      log.info({ stage: stage.ref, from: stage.state, state: changed.state }, 'stage changed')
+      await publish(stage.ref)
+    }
+    return changed
+  }
+
+  async function judge(instance: Instance): Promise<void> {
+    const { stage: ref, version, kind } = instance.record
+    const { contracts: declared } = instance
+    if (declared === undefined || known.has(contractId(instance))) return
+    const stage = await getStage(tx, ref)
+    if (stage === undefined) return
+    const contracts = await listContracts(tx, ref)
+    const same = contracts.find((one) => one.version === version && one.hash === declared.hash)
+    if (same === undefined) {
+      const reason = findReason(contracts, version, declared)
+      const written = await upsertContract(tx, {
+        stage: ref,
+        version,
+        hash: declared.hash,
+        input: JSON.stringify(declared.input ?? {}),
+        output: JSON.stringify(declared.output ?? {}),
+        accepted: reason === undefined,
+        reason: reason ?? null,
+      })
+      if (written === undefined) refuseSecond(ref, version, declared.hash)
+      log.info({ stage: ref, version, hash: declared.hash, reason }, 'contracts judged')
+    }
+    // A verdict raises the row's version, so that every reader takes the record for a newer one.
+    const kindChange = stage.kind === kind ? {} : { kind }
+    if (same === undefined || stage.kind !== kind) await change(stage, kindChange)
+    known.add(contractId(instance))
+  }
+
+  function refuseSecond(ref: string, version: string, hash: string): void {
+    const verdicts = refused.get(ref) ?? new Map<string, string>()
+    refused.set(ref, verdicts.set(`${version}/${hash}`, `version ${version} has other contracts`))
+    if (verdicts.size > REFUSED_MAX) verdicts.delete(verdicts.keys().next().value as string)
+  }
+
+  async function reconcile(ref: string, unheard: Iterable<Instance>): Promise<void> {
+    for (const instance of unheard) await judge(instance)
+    let stage = await getStage(tx, ref)
+    if (stage === undefined) return
+    const live = instances.liveOf(ref)
+    if (stage.state === 'created' && live.length > 0) {
+      stage = (await change(stage, { state: 'launched' })) ?? stage
+    }
+    if (stage.state === 'launched' && stage.autoActivate) {
+      const contracts = await listContracts(tx, ref)
+      const isAccepted = live.some((instance) =>
+        contracts.some(
+          ({ accepted, version, hash }) =>
+            accepted && version === instance.record.version && hash === instance.contracts?.hash,
+        ),
+      )
+      if (isAccepted) await change(stage, { state: 'active' })
+    }
+    if (stage.state === 'terminating' && live.length === 0) {
+      await change(stage, { state: 'terminated' })
+    }
+  }
+
+  function wake(): void {
+    working ??= work().finally(() => {
+      working = undefined
+      if (waiting.size > 0) wake()
+    })
+  }
+
+  async function work(): Promise<void> {
+    for (const [ref, unheard] of waiting) {
+      waiting.delete(ref)
+      try {
+        await reconcile(ref, unheard.values())
+      } catch (error) {
+        // The next record of an instance, or the next tick, tries again.
+        log.warn({ err: error, stage: ref }, 'a stage could not be looked at')
+      }
+    }
+  }
+
+  function add(ref: string, instance?: Instance): void {
+    const unheard = waiting.get(ref) ?? new Map<string, Instance>()
+    waiting.set(ref, unheard)
+    if (instance !== undefined) unheard.set(contractId(instance), instance)
+  }
+
+  async function tick(): Promise<void> {
+    const stages = await listStages(tx, STAGES_MAX)
+    for (const { ref, state } of stages) {
+      if (state === 'created' || state === 'launched' || state === 'terminating') {
+        add(ref)
+        // An instance that spoke before its stage was registered is heard now.
+        for (const instance of instances.liveOf(ref)) add(ref, instance)
+      }
+    }
+    wake()
+  }
+
+  return {
+    publish,
+    publishAll: async () => {
+      for (const { ref } of await listStages(tx, STAGES_MAX)) await publish(ref)
+    },
+    heard: (instance) => {
+      if (instance.contracts === undefined || known.has(contractId(instance))) return
+      add(instance.record.stage, instance)
+      wake()
+    },
+    start: () => {
+      timer = setInterval(() => {
+        tick().catch((error) => log.warn({ err: error }, 'the stages could not be looked at'))
+      }, TICK_MS).unref()
+    },
+    stop: async () => {
+      clearInterval(timer)
+      waiting.clear()
+      await working
+    },
+  }
+}
+
+const contractId = ({ record, contracts }: Instance): string =>
+  `${record.stage} ${record.version}/${contracts?.hash}`
+
+function findReason(
+  contracts: readonly StageContract[],
+  version: string,
+  declared: { readonly input: unknown; readonly output: unknown },
+): string | undefined {
+  const accepted = contracts.filter((one) => one.accepted)
+  const nearest = nearestVersion(version, accepted)
+  if (nearest === undefined) return undefined
+  const other = {
+    version: nearest.other.version,
+    input: JSON.parse(nearest.other.input),
+    output: JSON.parse(nearest.other.output),
+  }
+  const own = { version, ...declared }
+  return nearest.isOlder ? findBreak(other, own) : findBreak(own, other)
+}
