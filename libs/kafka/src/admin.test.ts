@@ -19,6 +19,15 @@ test('creating a topic that exists changes nothing', async () => {
   assert.equal(await made.admin.topicExists(other), false)
 })
 
+test("topics that are created at the same time do not get into each other's way", async () => {
+  const kafka = testKafka()
+  const names = Array.from({ length: 8 }, () => uniqueName('crowd'))
+  await using made = await withTopics(kafka, { topic: uniqueName('crowd'), partitions: 1 })
+  await Promise.all(names.map((topic) => made.admin.createTopics([{ topic, partitions: 2 }])))
+  assert.equal((await made.admin.partitionCounts(names)).size, 8)
+  await made.admin.deleteTopics(names)
+})
+
 test('begin, end and time offsets of all partitions come in one call', async () => {
   const kafka = testKafka()
   const topic = uniqueName('offsets')
@@ -54,7 +63,7 @@ test('offsets of a group without members can be written before it is ever joined
 
 test('an unknown topic is told by its own code', async () => {
   const kafka = testKafka()
-  await using made = await withTopics(kafka)
+  await using made = await withTopics(kafka, { topic: uniqueName('crowd'), partitions: 1 })
   await assert.rejects(made.admin.fetchEndOffsets([uniqueName('missing')]), {
     code: 'unknown_topic',
   })

@@ -52,6 +52,7 @@ const PASSING_TYPES = new Set(['NOT_CONTROLLER', 'REQUEST_TIMED_OUT', 'COORDINAT
 export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
   const cluster = kafka.createCluster()
   const stopping = new AbortController()
+  let creating: Promise<void> = Promise.resolve()
   const client = createClientAdmin({
     logger: kafka.clientLog,
     instrumentationEmitter: new InstrumentationEmitter(),
@@ -59,7 +60,11 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
     cluster,
   })
 
-  const attempt = async <T>(doing: string, act: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(
+    doing: string,
+    act: () => Promise<T>,
+    passes: (error: unknown) => boolean = isPassing,
+  ): Promise<T> => {
     const deadlineAtMs = performance.now() + DEADLINE_MS
     for (let count = 0; ; count++) {
       if (stopping.signal.aborted) throw new KafkaError('closed', 'the admin is closed')
@@ -67,7 +72,7 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
         await cluster.connect()
         return await act()
       } catch (error) {
-        if (!isPassing(error)) throw toKafkaError(error, doing)
+        if (!passes(error)) throw toKafkaError(error, doing)
         if (performance.now() > deadlineAtMs) {
           throw new KafkaError('deadline', `${doing}: no answer within ${DEADLINE_MS} ms`, error)
         }
@@ -99,20 +104,30 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
     })
 
   return {
-    createTopics: (topics) =>
-      attempt('create topics', async () => {
-        if (topics.length === 0) return
-        await client.createTopics({
-          topics: topics.map(({ topic, partitions, replicationFactor = -1, config = {} }) => ({
-            topic,
-            numPartitions: partitions,
-            replicationFactor,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          })),
-          timeout: 10_000,
-          waitForLeaders: true,
-        })
-      }),
+    createTopics: (topics) => {
+      if (topics.length === 0) return Promise.resolve()
+      const create = () =>
+        attempt(
+          'create topics',
+          async () => {
+            await client.createTopics({
+              topics: topics.map(({ topic, partitions, replicationFactor = -1, config = {} }) => ({
+                topic,
+                numPartitions: partitions,
+                replicationFactor,
+                configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+              })),
+              timeout: 10_000,
+              waitForLeaders: true,
+            })
+          },
+          isPassingForNewTopic,
+        )
+      // One after the other: the client waits for the leaders of all topics that it has ever been
+      // told of, so a call would fail on the topics of another that are not made yet.
+      creating = creating.then(create, create)
+      return creating
+    },
 
     createPartitions: (topic, count) =>
       attempt(`grow ${topic}`, () =>
@@ -139,22 +154,26 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
       }),
 
     commitAsAdmin: async (groupId, offsets) => {
-      await attempt(`commit for group ${groupId}`, async () => {
-        await cluster.refreshMetadataIfNecessary()
-        const coordinator = await cluster.findGroupCoordinator({ groupId })
-        try {
-          // Generation -1 is how the protocol says "not as a member".
-          await coordinator.offsetCommit({
-            groupId,
-            memberId: '',
-            groupGenerationId: -1,
-            topics: toGroupOffsets(offsets),
-          })
-        } catch (error) {
-          if (!NOT_EMPTY_TYPES.has(protocolType(error) ?? '')) throw error
-          throw new KafkaError('not_empty', `group ${groupId} has members`, error)
-        }
-      })
+      await attempt(
+        `commit for group ${groupId}`,
+        async () => {
+          await cluster.refreshMetadataIfNecessary()
+          const coordinator = await cluster.findGroupCoordinator({ groupId })
+          try {
+            // Generation -1 is how the protocol says "not as a member".
+            await coordinator.offsetCommit({
+              groupId,
+              memberId: '',
+              groupGenerationId: -1,
+              topics: toGroupOffsets(offsets),
+            })
+          } catch (error) {
+            if (!NOT_EMPTY_TYPES.has(protocolType(error) ?? '')) throw error
+            throw new KafkaError('not_empty', `group ${groupId} has members`, error)
+          }
+        },
+        isPassingForNewTopic,
+      )
     },
 
     deleteGroup: async (groupId) => {
@@ -189,6 +208,11 @@ function isPassing(error: unknown): boolean {
   if (PASSING_TYPES.has(type)) return true
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return false
   return innermost(error).retriable === true
+}
+
+/** A broker may not have heard yet of a topic that the controller has just made. */
+function isPassingForNewTopic(error: unknown): boolean {
+  return protocolType(error) === 'UNKNOWN_TOPIC_OR_PARTITION' || isPassing(error)
 }
 
 function innermost(error: unknown): ClientError {
