@@ -138,16 +138,6 @@ export const bugs: Readonly<Record<string, Bug>> = {
     }),
   },
 
-  'records of older owners count': {
-    wrap: () => ({
-      record: (record) => {
-        const { gen: _gen, ...meta } = record.envelope.meta
-        if (meta.kind === 'owner') return record
-        return { ...record, envelope: { ...record.envelope, meta } }
-      },
-    }),
-  },
-
   'a fan-out sends its first instalment only': {
     command: (command) =>
       command.do === 'send' && command.report === null ? { ...command, messages: [] } : command,
