@@ -174,7 +174,7 @@ export const checks: readonly Check[] = [
     wide: true,
     async run(world) {
       const pool = world.control(1)
-      const version = rowsOf(world.a, 'c')['pipeline_versions']
+      const version = rowsOf(world.a, 'c').pipeline_versions
       for (const name of ['flow-b', 'flow-nowhere']) {
         const insert = insertOf('pipeline_versions', world.a, { ...version, name, plan_id: name })
         await rejects(
@@ -192,7 +192,7 @@ export const checks: readonly Check[] = [
       const pool = world.control(1)
       const add = insertOf('pipelines', world.a, { name: 'shared', current_version: 1 })
       await world.scope(pool, world.a, (tx) => tx.execute(add))
-      const child = { ...rowsOf(world.b, 'c')['pipeline_versions'], name: 'shared', plan_id: 'x' }
+      const child = { ...rowsOf(world.b, 'c').pipeline_versions, name: 'shared', plan_id: 'x' }
       await world
         .scope(pool, world.b, (tx) => tx.execute(insertOf('pipeline_versions', world.b, child)))
         .catch(() => {})

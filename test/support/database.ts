@@ -41,7 +41,7 @@ const lockWaitMs = 120_000
 
 /** URL of a superuser of the server for tests; undefined where none is named. */
 export function testAdminUrl(): string | undefined {
-  return process.env['WEIR_TEST_POSTGRES_ADMIN'] || undefined
+  return process.env.WEIR_TEST_POSTGRES_ADMIN || undefined
 }
 
 /** Passwords follow from the server's own secret: every test process comes to the same ones. */

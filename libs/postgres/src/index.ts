@@ -1,6 +1,7 @@
 export { type BootstrapOptions, bootstrap, closeDatabase, withDatabase } from './bootstrap.ts'
 export { checkRole } from './check-role.ts'
 export { type ClientOptions, withClient } from './client.ts'
+export { dumpSchema } from './dump-schema.ts'
 export { constraintOf, sqlStateOf, toWeirError } from './errors.ts'
 export { type Lease, releaseLease, renewLease, takeLease } from './leases.ts'
 export { type MigrateOptions, type Migration, migrate, readMigrations } from './migrate.ts'
