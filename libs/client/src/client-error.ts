@@ -1,4 +1,4 @@
-import { type ErrorCode, errorTable, type FieldError } from '@weir/contracts'
+import { type ErrorCode, errorTable, type FieldError } from '@weir/contracts/errors'
 
 /**
  * `unreachable`: no answer came (refused, reset, name not found). `timed_out`: none came in time.

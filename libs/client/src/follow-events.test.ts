@@ -60,6 +60,17 @@ test('a connection that falls silent is given up and opened again', async (t) =>
   assert.deepEqual(await collect(events), [1, 2, 3, 4])
 })
 
+test('following from behind the terminal event gives nothing and ends', async (t) => {
+  const { baseUrl, requests } = await startServer(t, ({ url }, response) => {
+    if (!url.includes('/events')) return { body: { status: 'completed' } }
+    stream(response, 1, 0)
+    response.end()
+    return undefined
+  })
+  assert.deepEqual(await collect(createClient({ baseUrl }).jobs.follow('j', { after: 4 })), [])
+  assert.equal(requests.length, 2)
+})
+
 test('a job that is not there is an error at once', async (t) => {
   const { baseUrl, requests } = await startServer(t, () => problem(404, 'not_found'))
   await assert.rejects(collect(createClient({ baseUrl }).jobs.follow('j')), { code: 'not_found' })
@@ -67,14 +78,15 @@ test('a job that is not there is an error at once', async (t) => {
 })
 
 test('following is given up after a number of connections that brought nothing', async (t) => {
-  const { baseUrl, requests } = await startServer(t, (_request, response) => {
+  const { baseUrl, requests } = await startServer(t, ({ url }, response) => {
+    if (!url.includes('/events')) return { body: { status: 'running' } }
     stream(response, 1, 0)
     response.end()
     return undefined
   })
   const events = createClient({ baseUrl }).jobs.follow('j', { attempts: 2 })
   await assert.rejects(collect(events), { code: 'unreachable' })
-  assert.equal(requests.length, 2)
+  assert.equal(requests.filter(({ url }) => url.includes('/events')).length, 2)
 })
 
 test('who stops listening closes the connection', async (t) => {

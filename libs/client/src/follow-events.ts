@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isTerminal, type JobEvent } from '@weir/contracts'
+import type { JobEvent } from '@weir/contracts'
+import { isTerminal } from '@weir/contracts/states'
 import { ClientError } from './client-error.ts'
+import type { Job } from './job.ts'
 import { readSse } from './read-sse.ts'
 import { segment, type Transport } from './transport.ts'
 
@@ -32,10 +34,17 @@ export async function* followEvents(
 ): AsyncGenerator<JobEvent, void, undefined> {
   const { idleMs = IDLE_MS, attempts = ATTEMPTS } = options
   let last = options.after ?? 0
+  const hasEnded = async (): Promise<boolean> => {
+    const path = `/v1/jobs/${segment(id)}`
+    return isTerminal(
+      (await transport.call<Job>({ method: 'GET', path, signal: options.signal })).status,
+    )
+  }
   let failures = 0
   for (;;) {
     let problem: unknown
     let isOver = false
+    const before = last
     const idle = new AbortController()
     const signals = [idle.signal, options.signal, transport.signal].filter(
       (one) => one !== undefined,
@@ -66,7 +75,8 @@ export async function* followEvents(
         isOver = isEnd(event)
         yield event
       }
-      if (isOver) return
+      // Nothing more, although the end was not seen here: it came before `after`.
+      if (isOver || (last === before && (await hasEnded()))) return
     } catch (error) {
       problem = error
     } finally {

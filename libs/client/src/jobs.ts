@@ -1,4 +1,5 @@
-import { isTerminal, type JobEvent } from '@weir/contracts'
+import type { JobEvent } from '@weir/contracts'
+import { isTerminal } from '@weir/contracts/states'
 import { type FollowOptions, followEvents } from './follow-events.ts'
 import type { Job, JobRequest, JobSummary } from './job.ts'
 import { segment, type Transport } from './transport.ts'
