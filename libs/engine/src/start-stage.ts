@@ -82,6 +82,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
   let isAccepted = false
   let isPaused = false
   let isReconciling = false
+  let hasNews = false
   let metrics: EngineMetrics | undefined
   let metricsTimer: NodeJS.Timeout | undefined
 
@@ -238,10 +239,15 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
   }
 
   const reconcile = async () => {
+    hasNews = true
     if (isReconciling) return
     isReconciling = true
     try {
-      while (await approach());
+      // A record that came while the last step was being looked at is looked at too.
+      while (hasNews) {
+        hasNews = false
+        while (await approach());
+      }
     } catch (error) {
       fatal(error as Error)
     }
@@ -325,6 +331,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       if (!isPrepared) return 'plans and fences are not read to their end'
       if (desired === undefined) return 'the stage is not registered'
       if (!isAccepted) return 'the contracts are not accepted yet'
+      if (desired.state === 'active' && state !== 'active') return 'the stage is being activated'
       if (!control.isFresh()) return 'the fences are not up to date'
       const stoppedOne = consumption?.partitions().find((one) => one.state === 'stopped')
       if (stoppedOne !== undefined) return `partition ${stoppedOne.partition} is stopped`
