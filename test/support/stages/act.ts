@@ -86,7 +86,8 @@ const deeds = {
     }
     return { input, attempt: ctx.attempt }
   },
-  fail: (_: unknown, told: Told) => {
+  fail: async (_: unknown, told: Told, ctx: StageContext) => {
+    if (told.ms !== undefined) await wait(told.ms, ctx.signal)
     throw new Permanent(told.code ?? 'broken', 'it is broken')
   },
   skip: (_: unknown, __: Told, ctx: StageContext) => ctx.skip('not needed'),
