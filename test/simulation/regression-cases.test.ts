@@ -483,3 +483,35 @@ test('cancel after the end: a superseded branch that cancels closes its join', (
   settle(one)
   assertAtRest(script, one)
 })
+
+test('a late edge beside an unfinished record does not fire its join again at the next owner', () => {
+  const plan = planOf({
+    a: { stage: 'other@1' },
+    b: { stage: 'other@1', after: ['a'] },
+    c: { stage: 'other@1', after: ['a'] },
+    e: { after: ['b', 'c'], join: { policy: 'any' } },
+    x: { after: ['a'] },
+  })
+  const script = createScript(plan, 'any@1')
+  const one = script.own()
+  script.give({ edge: edgeOf(plan, 'b', 'e') })
+  settle(one)
+  one.run(ok('1'))
+  settle(one)
+  script.wait(2_000)
+  script.fill()
+  script.wait(HOUR_MS)
+  script.give({ edge: edgeOf(plan, 'a', 'x') })
+  script.give({ edge: edgeOf(plan, 'c', 'e') })
+  one.fold()
+  one.commit()
+  settle(one)
+  one.commit()
+
+  const two = script.own()
+  settle(two)
+  two.run(ok('1'))
+  settle(two)
+  assertAtRest(script, two)
+  assert.equal(countOf(script, 'joined'), 1)
+})

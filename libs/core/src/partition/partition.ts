@@ -224,6 +224,8 @@ export function createPartition(options: PartitionOptions): Partition {
   const times = createTimeIndex()
   const ids = createIdMemory(options.horizonMs, options.nowMs)
   const finishedBefore = metadata?.finished ?? []
+  /** After the last record that the owner before had finished: all that it knew has been read. */
+  const restoredAt = finishedBefore.reduce((_, [first, length]) => first + length, committed)
   const joins = new Map<string, OpenJoin>()
   const joinsByRun = new Map<string, Set<string>>()
   const tasks = new Map<string, Task>()
@@ -248,6 +250,8 @@ export function createPartition(options: PartitionOptions): Partition {
   let logGeneration = metadata?.generation ?? 0
   let beyond = 0
   let refilling = true
+  /** No join fires until all that the owner before had finished is read: that may have ended it. */
+  let restoring = true
   let joinBytes = 0
 
   const wasFinished = (offset: number): boolean => {
@@ -568,11 +572,11 @@ export function createPartition(options: PartitionOptions): Partition {
       return
     }
     joinBytes += join.bytes - before
-    if (joinBytes > options.joinBytesMax && !refilling) failYoungest()
+    if (joinBytes > options.joinBytesMax && !restoring) failYoungest()
     if (join.state === 'decided') {
       if (!past) counters.late += 1
       closeIfDelivered(join)
-    } else if (!refilling) {
+    } else if (!restoring) {
       fireIfDecided(join)
     }
   }
@@ -647,7 +651,7 @@ export function createPartition(options: PartitionOptions): Partition {
 
   /** A late part has come last: the end of the join is written down, and it is open until that is read. */
   const closeIfDelivered = (join: OpenJoin) => {
-    if (join.waitsForLate && allDelivered(join) && !refilling) {
+    if (join.waitsForLate && allDelivered(join) && !restoring) {
       join.waitsForLate = false
       toClose.push({ key: join.key, own: ownOf(join, 'closed') })
     }
@@ -775,7 +779,22 @@ export function createPartition(options: PartitionOptions): Partition {
     )
   }
 
+  /** Fires what a crash kept from firing, once all is read that could say otherwise. */
+  const endRestore = () => {
+    if (!restoring || refilling || watermark.next < restoredAt) return
+    restoring = false
+    for (const join of [...joins.values()]) {
+      if (join.state === 'decided') closeIfDelivered(join)
+      else fireIfDecided(join)
+    }
+  }
+
   const fold = (record: Incoming, nowMs: number) => {
+    foldRecord(record, nowMs)
+    endRestore()
+  }
+
+  const foldRecord = (record: Incoming, nowMs: number) => {
     const { envelope, offset } = record
     const { meta } = envelope
     watermark.begin(offset)
@@ -860,17 +879,14 @@ export function createPartition(options: PartitionOptions): Partition {
       watermark.begin(offset)
       times.add(offset, timestampMs, logGeneration)
       if (wasFinished(offset)) watermark.finish(offset)
+      endRestore()
     },
     finish(offset) {
       watermark.finish(offset)
     },
     endRefill() {
-      if (!refilling) return
       refilling = false
-      for (const join of [...joins.values()]) {
-        if (join.state === 'decided') closeIfDelivered(join)
-        else fireIfDecided(join)
-      }
+      endRestore()
     },
     start(task) {
       if (task.state !== 'ready') return false
@@ -965,7 +981,7 @@ export function createPartition(options: PartitionOptions): Partition {
           commands.push({ do: 'ready', task })
         } else wake(task.notBefore)
       }
-      if (refilling) return next
+      if (restoring) return next
       for (const join of [...joins.values()]) {
         if (join.last.meta.notAfter <= nowMs) {
           counters.expired += 1
