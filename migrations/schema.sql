@@ -134,7 +134,7 @@ table weir.job_log
   policy job_log_ledger as permissive for insert to weir_ledger with check true
   policy job_log_ledger_read as permissive for select to weir_ledger using true
   policy job_log_tenant as restrictive for all to weir_control, weir_definer using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) with check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
-grant insert, select to weir_definer
+grant delete, insert, select to weir_definer
 grant insert, select to weir_ledger
 grant select to weir_control
 grant select (from_seq) to weir_dispatcher
@@ -210,7 +210,7 @@ table weir.jobs
   policy jobs_ledger as permissive for update to weir_ledger using true
   policy jobs_ledger_read as permissive for select to weir_ledger using true
   policy jobs_tenant as restrictive for all to weir_control, weir_definer using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) with check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
-grant insert, select to weir_definer
+grant delete, insert, select to weir_definer
 grant select to weir_control
 grant select (correlation_id) to weir_dispatcher
 grant select (correlation_id) to weir_ledger
@@ -311,9 +311,11 @@ table weir.payloads
   constraint payloads_pkey PRIMARY KEY (tenant_id, job_id, run, step, item)
   row security enabled and forced
   policy payloads_base as permissive for all to weir_control using true with check true
+  policy payloads_definer as permissive for all to weir_definer using true with check true
   policy payloads_ledger as permissive for insert to weir_ledger with check true
   policy payloads_ledger_read as permissive for select to weir_ledger using true
-  policy payloads_tenant as restrictive for all to weir_control using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) with check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+  policy payloads_tenant as restrictive for all to weir_control, weir_definer using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) with check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+grant delete, select to weir_definer
 grant insert, select to weir_ledger
 grant select to weir_control
 
@@ -828,6 +830,49 @@ $function$
 
 owner weir_definer
 grant execute to weir_control
+
+CREATE OR REPLACE FUNCTION app.purge_jobs(tenant uuid, before_id uuid, before timestamp with time zone, row_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  victims uuid[];
+  bytes bigint;
+begin
+  perform app.set_tenant(tenant);
+  perform from weir.tenant_usage v where v.tenant_id = tenant for update;
+  victims := array(
+    select j.id from weir.jobs j
+    where j.tenant_id = tenant and j.id < before_id and j.status <> 'open' and j.finished_at < before
+    order by j.id limit row_limit
+  );
+  if cardinality(victims) = 0 then
+    return 0;
+  end if;
+  with log as (
+    delete from weir.job_log l where l.tenant_id = tenant and l.job_id = any (victims)
+    returning octet_length(l.events) as size
+  ),
+  kept as (
+    delete from weir.payloads p where p.tenant_id = tenant and p.job_id = any (victims)
+    returning octet_length(p.body) as size
+  ),
+  gone as (
+    delete from weir.jobs j where j.tenant_id = tenant and j.id = any (victims)
+    returning j.input_bytes as size
+  )
+  select coalesce(sum(a.size), 0) into bytes
+  from (select size from log union all select size from kept union all select size from gone) a;
+  update weir.tenant_usage v set stored_bytes = greatest(0, v.stored_bytes - bytes)
+  where v.tenant_id = tenant;
+  return cardinality(victims);
+end
+$function$
+
+owner weir_definer
+grant execute to weir_dispatcher
 
 CREATE OR REPLACE FUNCTION app.release_next(tenants uuid[], pipelines text[], keys text[])
  RETURNS void

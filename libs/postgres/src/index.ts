@@ -12,7 +12,7 @@ export { type ClaimedJob, type ClaimRequest, claimJobs, type Pick } from './quer
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
 export { commitFold, type EndedRun, type Fold, type NewPayload } from './queries/fold.ts'
-export { type InFlightRun, listInFlight, loadClaimed } from './queries/in-flight.ts'
+export { type InFlightRun, listInFlight, listOverdue, loadClaimed } from './queries/in-flight.ts'
 export { type Payload, readJobLog, readPayloads } from './queries/job-log.ts'
 export {
   countJobs,
@@ -67,6 +67,9 @@ export {
 } from './queries/pipelines.ts'
 export { loadPlans, type StoredPlan } from './queries/plans.ts'
 export { listQueueHeads, type QueueHead } from './queries/queue-heads.ts'
+export { getQueueState, type QueueState } from './queries/queue-state.ts'
+export { type GaugeDrift, reconcileUsage, releaseStranded } from './queries/reconcile.ts'
+export { purgeJobs } from './queries/retention.ts'
 export { type LoadedRun, type LogChunk, loadRuns } from './queries/runs.ts'
 export {
   getStage,

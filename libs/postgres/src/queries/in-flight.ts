@@ -66,3 +66,17 @@ export async function loadClaimed(
     values: [runs.map((run) => run.tenant), runs.map((run) => run.job)],
   })
 }
+
+/** Runs past their not-after, for whoever ends them. */
+export async function listOverdue(
+  pool: Pool,
+  limit: number,
+): Promise<Pick<InFlightRun, 'tenant' | 'job' | 'run' | 'planId' | 'notAfter'>[]> {
+  return query(pool, {
+    name: 'list-overdue',
+    text: `select tenant_id as tenant, job_id as job, run, plan_id as "planId",
+        (extract(epoch from not_after) * 1000)::bigint as "notAfter"
+      from in_flight where not_after < clock_timestamp() order by not_after limit $1`,
+    values: [limit],
+  })
+}

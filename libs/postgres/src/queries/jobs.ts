@@ -1,5 +1,6 @@
 import type { JobStatus } from '@weir/contracts'
 import type { Tx } from '../statement.ts'
+import { lowestUuidAt } from '../uuid-floor.ts'
 
 /** A job as a list shows it. */
 export type JobSummary = {
@@ -242,9 +243,4 @@ function toStatusCondition(statuses: readonly JobStatus[], values: unknown[]): s
     conditions.push(ended.includes('completed') ? wanted : `(${wanted} and ${unsuccessful})`)
   }
   return `(${conditions.join(' or ')})`
-}
-
-function lowestUuidAt(ms: number): string {
-  const time = Math.max(0, ms).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
 }
