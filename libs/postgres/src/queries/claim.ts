@@ -117,7 +117,7 @@ const claimText = (skipBusy: boolean): string => `
   select tenant_id as tenant, job_id as job, run, plan_id as "planId", pipeline, version, band,
          priority, weight, virtual_finish as "virtualFinish", ordering_key as "orderingKey",
          correlation_id as "correlationId", traceparent, input,
-         (extract(epoch from submitted_at) * 1000)::bigint as "submittedAt",
+         floor(extract(epoch from submitted_at) * 1000)::bigint as "submittedAt",
          (extract(epoch from claimed_at) * 1000)::bigint as "claimedAt",
          (extract(epoch from not_after) * 1000)::bigint as "notAfter"
   from facts

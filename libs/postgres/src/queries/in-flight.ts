@@ -48,7 +48,7 @@ export async function listInFlight(
 const loadText = `
   select f.tenant_id as tenant, f.job_id as job, f.run, f.plan_id as "planId", f.pipeline,
          j.version, j.priority, f.weight, f.ordering_key as "orderingKey", j.correlation_id as "correlationId", j.traceparent,
-         j.input, (extract(epoch from j.submitted_at) * 1000)::bigint as "submittedAt",
+         j.input, floor(extract(epoch from j.submitted_at) * 1000)::bigint as "submittedAt",
          (extract(epoch from f.claimed_at) * 1000)::bigint as "claimedAt",
          (extract(epoch from f.not_after) * 1000)::bigint as "notAfter"
   from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, job_id)

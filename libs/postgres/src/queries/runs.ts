@@ -38,7 +38,7 @@ type ChunkRow = LogChunk & { readonly tenant: string; readonly job: string }
 const jobsText = `
   select j.tenant_id as tenant, j.id as job, j.run, j.status, j.pipeline, j.version,
          j.plan_id as "planId", j.correlation_id as "correlationId", j.traceparent,
-         (extract(epoch from j.submitted_at) * 1000)::bigint as "submittedAt",
+         floor(extract(epoch from j.submitted_at) * 1000)::bigint as "submittedAt",
          (extract(epoch from f.claimed_at) * 1000)::bigint as "claimedAt",
          (extract(epoch from f.not_after) * 1000)::bigint as "notAfter",
          f.ordering_key as "orderingKey", coalesce(f.cancelling, false) as cancelling,
