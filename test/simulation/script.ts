@@ -10,7 +10,7 @@ import {
 } from '@weir/contracts'
 import type { OutputMessage } from '../../libs/core/src/message/outputs.ts'
 import type { Command, Reported, Task, TaskEnd } from '../../libs/core/src/partition/partition.ts'
-import { createLog, type Log, type Stored } from './log.ts'
+import { createLog, type Draft, type Log, type Stored } from './log.ts'
 import { type Commit, createOwner, type Owner, ownerRecord } from './owner.ts'
 
 type Append = Extract<Command, { do: 'append' }>
@@ -35,6 +35,8 @@ export type Hold = {
   run(end: TaskEnd): Task
   /** Lets the oldest append land; without its acknowledgement where `ack` is false. */
   land(ack?: boolean): Stored
+  /** Acknowledges the oldest append and keeps it out of the log: it was read and moved away. */
+  moveAway(): Draft
   /** Lets the oldest send happen. */
   send(): Send
   commit(): void
@@ -47,9 +49,12 @@ export type Script = {
   readonly reports: Reported[]
   readonly commit: Commit
   wait(ms: number): void
+  tick(hold: Hold): void
   give(given: Given): Stored
   /** Appends a copy of a record; with changed meta where given. */
   repeat(stored: Stored, change?: Partial<MessageMeta>): Stored
+  /** A retry that was away: without a generation, so that it counts at any owner. */
+  giveBack(draft: Draft): Stored
   /** A record that means nothing: the owner's own claim once more. */
   fill(): void
   /** A new owner takes the partition over; the one before is gone. */
@@ -98,6 +103,9 @@ export function createScript(
     wait(ms) {
       nowMs += ms
     },
+    tick(hold) {
+      hold.owner.tick(nowMs)
+    },
     give(given) {
       const envelope = envelopeOf(given)
       const key = recordKey('job', 1, envelope.meta.step, '')
@@ -105,6 +113,10 @@ export function createScript(
     },
     repeat({ key, envelope, value }, change = {}) {
       const meta = { ...envelope.meta, ...change }
+      return log.append({ key, envelope: { ...envelope, meta }, value }, nowMs)
+    },
+    giveBack({ key, envelope, value }) {
+      const { gen: _gen, ...meta } = envelope.meta
       return log.append({ key, envelope: { ...envelope, meta }, value }, nowMs)
     },
     fill() {
@@ -161,6 +173,12 @@ export function createScript(
           if (report !== null) reports.push(report)
           if (ack) owner.appended(token)
           return stored
+        },
+        moveAway() {
+          const command = appends.shift()
+          if (command === undefined) throw new Error('nothing to append')
+          owner.appended(command.token)
+          return command
         },
         send() {
           const command = sends.shift()

@@ -9,7 +9,7 @@ test('an id is known for at least the horizon and forgotten after twice of it', 
     fc.property(
       fc.array(fc.record({ id: fc.nat(5), stepMs: fc.nat(700) }), { maxLength: 60 }),
       (steps) => {
-        const memory = createIdMemory(horizonMs, 0)
+        const memory = createIdMemory(horizonMs)
         const notedAt = new Map<string, number>()
         let nowMs = 0
         for (const { id, stepMs } of steps) {
@@ -28,7 +28,8 @@ test('an id is known for at least the horizon and forgotten after twice of it', 
 })
 
 test('the highest attempt of an id counts', () => {
-  const memory = createIdMemory(1_000, 0)
+  const memory = createIdMemory(1_000)
+  memory.age(0)
   memory.note('a', 2)
   memory.note('a', 1)
   assert.equal(memory.attemptOf('a'), 2)
@@ -41,7 +42,8 @@ test('the highest attempt of an id counts', () => {
 })
 
 test('after a long silence everything is forgotten at once', () => {
-  const memory = createIdMemory(1_000, 0)
+  const memory = createIdMemory(1_000)
+  memory.age(0)
   memory.note('a', DONE)
   memory.age(5_000)
   assert.equal(memory.attemptOf('a'), 0)

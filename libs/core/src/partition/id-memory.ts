@@ -4,20 +4,21 @@ export const DONE = Number.POSITIVE_INFINITY
 /**
  * Memory of duplicates: each id with its highest finished attempt, or `DONE`. Two generations of at
  * least the horizon each: an id is forgotten between one and two horizons after it was last noted,
- * at constant cost.
+ * at constant cost. Time is that of the log, not of a clock: a duplicate that came shortly after
+ * its original stays one, however long a busy partition takes to read on.
  */
 export type IdMemory = {
   attemptOf(id: string): number
   note(id: string, attempt: number): void
-  /** Forgets what is older than the horizon; call it now and then. */
-  age(nowMs: number): void
+  /** Forgets what is older than the horizon, as of a record's broker time. */
+  age(timestampMs: number): void
   readonly size: number
 }
 
-export function createIdMemory(horizonMs: number, startMs: number): IdMemory {
+export function createIdMemory(horizonMs: number): IdMemory {
   let young = new Map<string, number>()
   let old = new Map<string, number>()
-  let turnedAt = startMs
+  let turnedAt: number | null = null
 
   const attemptOf = (id: string) => young.get(id) ?? old.get(id) ?? 0
 
@@ -26,11 +27,13 @@ export function createIdMemory(horizonMs: number, startMs: number): IdMemory {
     note(id, attempt) {
       young.set(id, Math.max(attempt, attemptOf(id)))
     },
-    age(nowMs) {
-      if (nowMs - turnedAt < horizonMs) return
-      old = nowMs - turnedAt < 2 * horizonMs ? young : new Map()
+    age(timestampMs) {
+      turnedAt ??= timestampMs
+      const passedMs = timestampMs - turnedAt
+      if (passedMs < horizonMs) return
+      old = passedMs < 2 * horizonMs ? young : new Map()
       young = new Map()
-      turnedAt = nowMs
+      turnedAt = timestampMs
     },
     get size() {
       return young.size + old.size

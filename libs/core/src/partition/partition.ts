@@ -222,7 +222,7 @@ export function createPartition(options: PartitionOptions): Partition {
   const openFrom = metadata?.openFrom ?? committed
   const watermark = createWatermark(restoreFrom)
   const times = createTimeIndex()
-  const ids = createIdMemory(options.horizonMs, options.nowMs)
+  const ids = createIdMemory(options.horizonMs)
   const finishedBefore = metadata?.finished ?? []
   /** After the last record that the owner before had finished: all that it knew has been read. */
   const restoredAt = finishedBefore.reduce((_, [first, length]) => first + length, committed)
@@ -799,6 +799,7 @@ export function createPartition(options: PartitionOptions): Partition {
     const { meta } = envelope
     watermark.begin(offset)
     times.add(offset, record.timestampMs, logGeneration)
+    ids.age(record.timestampMs)
     if (meta.kind === 'owner') {
       logGeneration = Math.max(logGeneration, meta.gen ?? 0)
       watermark.finish(offset)
@@ -966,7 +967,6 @@ export function createPartition(options: PartitionOptions): Partition {
       for (const key of [...(joinsByRun.get(`${job}/${run}`) ?? [])]) closeJoin(key)
     },
     tick(nowMs) {
-      ids.age(nowMs)
       let next: number | null = null
       const wake = (at: number) => {
         next = next === null ? at : Math.min(next, at)
