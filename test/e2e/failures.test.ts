@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { act, once } from '../support/act-step.ts'
-import type { Job } from '../support/api-client.ts'
 import { readNoted, startedSteps } from '../support/noted.ts'
 import { startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
@@ -275,22 +274,6 @@ test('a job past its deadline fails with it, and what runs is aborted', async ()
   assert.equal(job.error?.class, 'deadline')
   await until('the cleanups', () => readNoted(log, id).length >= 4)
   assert.equal(readNoted(log, id).filter(({ what }) => what === 'done').length, 0)
-})
-
-test('a cancelled job is aborted and cleaned up; repeated it is the same, later it is refused', async () => {
-  const { id } = await client.submit('patient', 'x')
-  await until('the handler to run', () => readNoted(log, id).length > 0)
-  const cancel = () => client.send<Job>('POST', `/v1/jobs/${id}/cancel`, { body: { reason: 'so' } })
-  assert.equal((await cancel()).status, 202)
-  const job = await client.ended(id, 10_000)
-  assert.equal(job.status, 'cancelled')
-  assert.equal(job.error, null)
-  await until('the cleanups', () => readNoted(log, id).length >= 4)
-  assert.equal((await cancel()).status, 202)
-
-  const done = await client.run('line-echo', 'x')
-  const refused = await client.send('POST', `/v1/jobs/${done.id}/cancel`, { body: {} })
-  assert.deepEqual([refused.status, refused.body.code], [409, 'job_already_finished'])
 })
 
 test('what breaks a contract on either side is a contract error, at once and for good', async () => {
