@@ -3,6 +3,7 @@ import { defaults, type Lane } from '@weir/contracts'
 import { createSchedule, type Place, type Task, type TaskEnd, type Timing } from '@weir/core'
 import { isSampled, type Logger, traceparentOf } from '@weir/runtime'
 import {
+  Aborter,
   runBatchTasks,
   runTask,
   type Task as SdkTask,
@@ -70,7 +71,7 @@ export type TaskRunnerOptions = {
 
 type Waiting = { readonly owner: TaskOwner; readonly task: Task }
 type Running = Waiting & {
-  readonly controller: AbortController
+  readonly aborter: Aborter
   fencedAs: [job: string, run: number] | undefined
 }
 type Batch = readonly Waiting[]
@@ -118,7 +119,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     const started: Running[] = []
     for (const { owner, task } of batch) {
       if (!owner.start(task)) continue
-      const one = { owner, task, controller: new AbortController(), fencedAs: undefined }
+      const one = { owner, task, aborter: new Aborter(), fencedAs: undefined }
       running.set(task, one)
       started.push(one)
     }
@@ -155,7 +156,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
 
   /** Everything an attempt needs; a task whose payload cannot be read ends here instead. */
   const prepare = (one: Running): Attempt[] => {
-    const { task, owner, controller } = one
+    const { task, owner, aborter } = one
     const startedAt = clock.now()
     const waitMs = rounded(Math.max(0, startedAt - Math.max(task.timestampMs, task.notBefore)))
     try {
@@ -168,7 +169,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         fields,
         notAfter: task.envelope.meta.notAfter,
         timeoutMs: task.step.timeoutMs,
-        signal: controller.signal,
+        aborter,
         log,
         ...(span !== undefined && { span }),
       }
@@ -228,7 +229,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
       one.fencedAs = [task.envelope.job, task.envelope.meta.run]
       options.onCleaning()
     }
-    one.controller.abort(new TaskAbort(reason === 'stopping' ? 'shutdown' : 'cancelled'))
+    one.aborter.abort(new TaskAbort(reason === 'stopping' ? 'shutdown' : 'cancelled'))
   }
 
   const untilIdle = () =>

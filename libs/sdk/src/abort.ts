@@ -21,9 +21,8 @@ export class TaskAbort extends Error {
   }
 }
 
-/** Why a signal was aborted; a reason that is not ours means that the run is over. */
-export function abortKindOf(signal: AbortSignal): AbortKind {
-  const { reason } = signal
+/** What the reason of an abort says; one that is not ours means that the run is over. */
+export function abortKindOf(reason: unknown): AbortKind {
   return typeof reason === 'object' && reason !== null && ABORT in reason
     ? (reason as TaskAbort).kind
     : 'cancelled'

@@ -1,4 +1,5 @@
 import { abortKindOf, TaskAbort } from './abort.ts'
+import { Aborter } from './aborter.ts'
 import { buildContext } from './build-context.ts'
 import { abortFailure, contractFailure } from './classify.ts'
 import { type Cleanups, createCleanups } from './cleanups.ts'
@@ -19,7 +20,7 @@ export const GRACE_MS = 1_000
 export type Attempt = {
   readonly task: Task
   readonly ctx: StageContext
-  readonly signal: AbortSignal
+  readonly aborter: Aborter
   /** Checked and frozen. */
   readonly input: unknown
   readonly entered: Entered
@@ -36,82 +37,109 @@ export type Attempt = {
 
 const NOT_ENTERED: Entered = { interceptors: [], shortCircuit: null }
 
-/** Starts the time of an attempt, checks its input and runs the interceptors on the way in. */
-export async function openAttempt(
+/**
+ * Starts the time of an attempt, checks its input and runs the interceptors on the way in. There is
+ * something to wait for only where there are interceptors.
+ */
+export function openAttempt(
   stage: Stage,
   task: Task,
   { clock = systemClock, cleanupMs }: RunOptions,
-): Promise<Attempt> {
+): Attempt | Promise<Attempt> {
   const now = clock.now()
   const endsAt = Math.min(now + task.timeoutMs, task.notAfter)
-  const controller = new AbortController()
+  const aborter = task.aborter ?? new Aborter()
   const expire = () =>
-    controller.abort(new TaskAbort(endsAt === task.notAfter ? 'deadline' : 'timeout'))
-  const follow = () => controller.abort(task.signal?.reason)
+    aborter.abort(new TaskAbort(endsAt === task.notAfter ? 'deadline' : 'timeout'))
+  const follow = () => aborter.abort(task.signal?.reason)
   const stopTimer = clock.after(Math.max(0, endsAt - now), expire)
   if (task.signal?.aborted) follow()
   else if (endsAt <= now) expire()
   else task.signal?.addEventListener('abort', follow, { once: true })
 
-  const { signal } = controller
   const cleanups = createCleanups(clock, cleanupMs)
-  const ctx = buildContext(stage, task, clock, endsAt, signal, cleanups)
-  const open = {
+  const ctx = buildContext(stage, task, clock, endsAt, aborter, cleanups)
+  const stop = () => {
+    stopTimer()
+    task.signal?.removeEventListener('abort', follow)
+  }
+  const attemptOf = (input: unknown, entered: Entered, decided: Outcome | null): Attempt => ({
     task,
     ctx,
-    signal,
+    aborter,
     cleanups,
     endsAt,
     expire,
-    stop() {
-      stopTimer()
-      task.signal?.removeEventListener('abort', follow)
-    },
-  }
-  const refused = (decided: Outcome): Attempt => ({
-    ...open,
-    input: undefined,
-    entered: NOT_ENTERED,
+    stop,
+    input,
+    entered,
     decided,
   })
-  if (signal.aborted) return refused(abortFailure(abortKindOf(signal), task.timeoutMs))
+  const refused = (decided: Outcome) => attemptOf(undefined, NOT_ENTERED, decided)
+  const aborted = () =>
+    aborter.isAborted ? abortFailure(abortKindOf(aborter.reason), task.timeoutMs) : null
+
+  const over = aborted()
+  if (over !== null) return refused(over)
   if (stage.kind === 'work' && task.fields.idempotencyKey === '') {
     return refused(contractFailure('idempotency_key_missing', `${stage.ref} has effects`))
   }
   const checked = checkInput(stage, task)
   if ('refused' in checked) return refused(checked.refused)
   const { input } = checked
-  const entered = await enterInterceptors(stage, input, ctx, clock)
-  const aborted = signal.aborted ? abortFailure(abortKindOf(signal), task.timeoutMs) : null
-  return { ...open, input, entered, decided: entered.shortCircuit ?? aborted }
+  if (stage.interceptors.length === 0) return attemptOf(input, NOT_ENTERED, null)
+  return enterInterceptors(stage, input, ctx, clock).then((entered) =>
+    attemptOf(input, entered, entered.shortCircuit ?? aborted()),
+  )
 }
 
+type Closed = Pick<TaskResult, 'outcome' | 'cleanups'>
+
+const NO_CLEANUPS: Closed['cleanups'] = []
+
 /** Turns what the handler did into the outcome; `settled` is null where it did not return. */
-export async function closeAttempt(
+export function closeAttempt(
   stage: Stage,
   attempt: Attempt,
   settled: Settled | null,
-  { clock = systemClock }: RunOptions,
-): Promise<Pick<TaskResult, 'outcome' | 'cleanups'>> {
+  options: RunOptions,
+): Closed | Promise<Closed> {
+  const { clock = systemClock } = options
   const first = attempt.decided ?? decide(stage, attempt, settled, clock)
   attempt.stop()
+  if (attempt.entered.interceptors.length > 0 || !attempt.cleanups.isEmpty()) {
+    return leaveAttempt(stage, attempt, first, clock)
+  }
+  // Whoever registers a cleanup from now on is detached: it runs at once.
+  void attempt.cleanups.run()
+  return { outcome: toFinal(stage, first), cleanups: NO_CLEANUPS }
+}
+
+async function leaveAttempt(
+  stage: Stage,
+  attempt: Attempt,
+  first: Outcome,
+  clock: Clock,
+): Promise<Closed> {
   const left = await leaveInterceptors(stage, attempt.entered, first, attempt.ctx, clock)
-  const outcome = left.status === 'fail' ? finalOutcome(stage, left.error) : left
   const cleanups = await attempt.cleanups.run()
   for (const report of cleanups) {
     if (report.status !== 'done') {
       attempt.ctx.log.warn({ err: report.error, cleanup: report.status }, 'cleanup failed')
     }
   }
-  return { outcome, cleanups }
+  return { outcome: toFinal(stage, left), cleanups }
 }
 
+const toFinal = (stage: Stage, outcome: Outcome): Outcome =>
+  outcome.status === 'fail' ? finalOutcome(stage, outcome.error) : outcome
+
 function decide(stage: Stage, attempt: Attempt, settled: Settled | null, clock: Clock): Outcome {
-  const { signal, task } = attempt
+  const { aborter, task } = attempt
   // A handler that never yields keeps the timer from firing; its result is as late as any other.
-  if (!signal.aborted && clock.now() >= attempt.endsAt) attempt.expire()
-  if (!signal.aborted && settled !== null) return toOutcome(stage, settled)
-  const kind = abortKindOf(signal)
+  if (!aborter.isAborted && clock.now() >= attempt.endsAt) attempt.expire()
+  if (!aborter.isAborted && settled !== null) return toOutcome(stage, settled)
+  const kind = abortKindOf(aborter.reason)
   if (kind === 'shutdown' && settled !== null) {
     // Work that was done before the instance stops counts; work that was cut short does not.
     const outcome = toOutcome(stage, settled)

@@ -18,9 +18,12 @@ const TOTAL_FACTOR = 3
 export type Cleanups = {
   /** Registers; runs at once where the task has already been cleaned up. */
   add(cleanup: Cleanup): void
+  isEmpty(): boolean
   /** Runs all; later calls wait for the first. Reports in the order of running. */
   run(): Promise<readonly CleanupReport[]>
 }
+
+const NOTHING: Promise<readonly CleanupReport[]> = Promise.resolve([])
 
 /** `deadlineMs`: how long one cleanup is waited for. */
 export function createCleanups(clock: Clock, deadlineMs: number = defaults.cleanupMs): Cleanups {
@@ -48,8 +51,9 @@ export function createCleanups(clock: Clock, deadlineMs: number = defaults.clean
       // A detached handler took something after its task was over: it is given back at once.
       if (running !== undefined) running = running.then(runAll)
     },
+    isEmpty: () => waiting.length === 0,
     run() {
-      running ??= runAll()
+      running ??= waiting.length === 0 ? NOTHING : runAll()
       return running
     },
   }

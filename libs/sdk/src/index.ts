@@ -1,4 +1,5 @@
 export { type AbortKind, TaskAbort } from './abort.ts'
+export { Aborter } from './aborter.ts'
 export { classifyThrown } from './classify.ts'
 export type { CleanupReport } from './cleanups.ts'
 export { type Clock, systemClock } from './clock.ts'

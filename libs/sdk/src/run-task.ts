@@ -14,9 +14,24 @@ export async function runTask(
   task: Task,
   options: RunOptions = {},
 ): Promise<TaskResult> {
-  const [result] = await runBatchTasks(stage, [task], options)
-  return result as TaskResult
+  const { clock = systemClock, graceMs = GRACE_MS } = options
+  const opened = openAttempt(stage, task, options)
+  const attempt = opened instanceof Promise ? await opened : opened
+  if (attempt.decided !== null) return notRun(await closeAttempt(stage, attempt, null, options))
+  const startedAt = clock.now()
+  const handler = callHandler(stage, [attempt])
+  const settled = await waitForHandler(clock, [attempt], handler, graceMs)
+  const workMs = clock.now() - startedAt
+  const closing = closeAttempt(stage, attempt, settled?.[0] ?? null, options)
+  const { outcome, cleanups } = closing instanceof Promise ? await closing : closing
+  return { outcome, cleanups, workMs, detached: settled === null ? handler.then(() => {}) : null }
 }
+
+const notRun = (closed: Pick<TaskResult, 'outcome' | 'cleanups'>): TaskResult => ({
+  ...closed,
+  workMs: 0,
+  detached: null,
+})
 
 /**
  * Runs the handler for several tasks, for stages with `runBatch`; one result per task, in order. A
@@ -90,14 +105,14 @@ function waitForHandler(
       running -= 1
       if (running === 0) stopGrace = clock.after(graceMs, () => resolve(null))
     }
-    for (const { signal } of live) {
+    for (const { aborter } of live) {
       // An attempt may have been aborted while the interceptors of another one were under way.
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
+      if (aborter.isAborted) onAbort()
+      else aborter.onAbort(onAbort)
     }
     handler.then((settled) => {
       stopGrace()
-      for (const { signal } of live) signal.removeEventListener('abort', onAbort)
+      for (const { aborter } of live) aborter.forget()
       resolve(settled)
     }, resolve)
   })

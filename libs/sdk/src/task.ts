@@ -1,5 +1,6 @@
 import type { Span } from '@opentelemetry/api'
 import type { Logger } from 'pino'
+import type { Aborter } from './aborter.ts'
 import type { CleanupReport } from './cleanups.ts'
 import type { Clock } from './clock.ts'
 import type { Budget, TaskFields } from './context.ts'
@@ -16,6 +17,8 @@ export type Task = {
   readonly timeoutMs: number
   /** Aborted by the engine with a `TaskAbort` when the run is over or the instance stops. */
   readonly signal?: AbortSignal
+  /** The same without the cost of a signal that the handler may never ask for: one per attempt. */
+  readonly aborter?: Aborter
   readonly log: Logger
   /** The span of this attempt; the active one where nothing is given. */
   readonly span?: Span
