@@ -26,6 +26,8 @@ export type Faults = {
   readonly crash: number
   readonly detach: number
   readonly rebalance: number
+  /** An owner that reads nothing for a while, as under a backlog. */
+  readonly stall: number
   readonly lostAck: number
   readonly duplicate: number
   /** Duplicates of records as old as this. */
@@ -40,6 +42,7 @@ export const noFaults: Faults = {
   crash: 0,
   detach: 0,
   rebalance: 0,
+  stall: 0,
   lostAck: 0,
   duplicate: 0,
   duplicateAgeMs: 0,
@@ -59,6 +62,7 @@ export type Setting = {
     readonly deliver: number
     readonly commitEveryMs: number
     readonly workMsMax: number
+    readonly retryMsMax: number
   }
   readonly deterministic: boolean
   readonly instalment: number
@@ -146,6 +150,7 @@ export function runWorld(setting: Setting): World {
   const pieces: Piece[] = []
   const runsOf = new Map<string, number>()
   const committedAt = new Map<Owner, number>()
+  const stalledUntil = new Map<Owner, number>()
 
   const groups: Group[] = STAGES.map((stage) => ({
     stage,
@@ -300,7 +305,7 @@ export function runWorld(setting: Setting): World {
         deterministic: setting.deterministic,
         isFenced: (job, run) => instance.fences.has(`${job}/${run}`),
         retryDelayMs: (_policy, attempt) =>
-          Math.floor(dice(setting.seed, 'delay', attempt, nowMs) * 12_000),
+          Math.floor(dice(setting.seed, 'delay', attempt, nowMs) * setting.pace.retryMsMax),
         joinBytesMax: 64 * 1024 * 1024,
         instalmentOf: () => setting.instalment,
         plan: (id) => plans.get(id) as Plan,
@@ -434,7 +439,9 @@ export function runWorld(setting: Setting): World {
     }
     const due = [...owner.running].filter(([, { endsAt }]) => endsAt <= clockOf(instance))
     const roll = random.next()
-    if (owner.phase === 'refilling' || roll < 0.45) {
+    if (random.chance(faults.stall)) stalledUntil.set(owner, nowMs + random.below(3 * HORIZON_MS))
+    const isStalled = (stalledUntil.get(owner) ?? 0) > nowMs
+    if (owner.phase === 'refilling' || (roll < 0.45 && !isStalled)) {
       if (owner.foldNext(clockOf(instance))) return
     }
     if (nowMs - (committedAt.get(owner) ?? 0) >= setting.pace.commitEveryMs) {
