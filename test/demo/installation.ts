@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 
@@ -11,8 +11,10 @@ export type Running = { readonly api: string; readonly operatorKey: string }
 
 /** Starts Weir in a home of the demo's own, on a free port, and waits until it is ready. */
 export async function startWeir(receiverUrl: string, stopped: AbortSignal): Promise<Running> {
-  // What a demo that was killed has left behind would not know this receiver.
+  // What a demo that was killed has left behind would not know this receiver, and its jobs would
+  // be published again.
   await stopWeir()
+  rmSync(HOME, { recursive: true, force: true })
   const port = await findFreePort()
   stopped.throwIfAborted()
   await run('up.ts', { WEIR_PORT: String(port), WEIR_DEMO_RECEIVER: receiverUrl })
