@@ -1,5 +1,5 @@
 import type { JobEvent } from '@weir/contracts'
-import type { PipelineName } from './processes.ts'
+import { leafs, type PipelineName } from './processes.ts'
 import type { Weir } from './system.ts'
 
 const pageJobs = 1_000
@@ -30,7 +30,7 @@ export async function checkJobs(
         `are nobody's, ${failed.length} did not complete (${failed[0]?.status} ${failed[0]?.id})`,
     )
   for (let at = 0; at < fresh.length; at += pageJobs)
-    await checkLogs(weir, expected, fresh.slice(at, at + pageJobs))
+    await checkLogs(weir, leafs[pipeline], expected, fresh.slice(at, at + pageJobs))
   const step = Math.max(1, Math.floor(fresh.length / askedOverRest))
   for (let at = 0; at < fresh.length; at += step) {
     const id = fresh[at] as string
@@ -39,7 +39,12 @@ export async function checkJobs(
   }
 }
 
-async function checkLogs(weir: Weir, expected: Expected, ids: readonly string[]): Promise<void> {
+async function checkLogs(
+  weir: Weir,
+  leaf: string,
+  expected: Expected,
+  ids: readonly string[],
+): Promise<void> {
   const { rows } = await weir.database.query<{ id: string; events: string }>(
     `select job_id as id, events from weir.job_log
       where tenant_id = $1 and job_id = any($2::uuid[]) order by job_id, from_seq`,
@@ -52,7 +57,8 @@ async function checkLogs(weir: Weir, expected: Expected, ids: readonly string[])
     const events = logs.get(id) ?? []
     if (events.some(({ seq }, i) => seq !== i + 1)) throw new Error(`job ${id}: a gap in its log`)
     if (events.at(-1)?.type !== 'job.completed') throw new Error(`job ${id}: no end in its log`)
-    const output = events.findLast(({ type }) => type === 'task.completed')?.data.output
+    const output = events.find(({ type, step }) => type === 'task.completed' && step === leaf)?.data
+      .output
     if (output === undefined || !expected.get(id)?.(JSON.parse(output)))
       throw new Error(`job ${id}: a wrong result in its log`)
   }

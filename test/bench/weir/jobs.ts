@@ -3,7 +3,7 @@ import type { PipelineName } from './processes.ts'
 import type { Weir } from './system.ts'
 
 const batchesInFlight = 2
-const endMaxMs = 180_000
+const endMaxMs = 60_000
 
 export type Batch = {
   /** In the order of the inputs. */

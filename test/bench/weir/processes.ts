@@ -13,12 +13,13 @@ const preload = platformProcesses[0]?.preload ?? ''
 /** The platform as it is, with the suite's stages in place of the demo's. */
 export const benchProcesses: readonly PlatformProcess[] = [
   ...platformProcesses.filter(({ stage }) => stage === undefined),
-  ...Object.entries(programs).map(([name, program]) => ({
+  ...Object.entries(programs).map(([name, program], at) => ({
     name,
     main: `test/bench/stages/${program}.ts`,
     preload,
     stage: { ref: `${name}@1`, partitions: 4 },
-    tier: 3,
+    // One after the other, each with a core to start on.
+    tier: 4 + at,
   })),
 ]
 
@@ -41,6 +42,9 @@ export const pipelines = {
 } as const
 
 export type PipelineName = keyof typeof pipelines
+
+/** The step whose output is the job's result. */
+export const leafs: Record<PipelineName, string> = { 'bench-linear': 'c', 'bench-fan-out': 'total' }
 
 /** Processes whose CPU time is that of a message in the three-step pipeline. */
 export const linearStages = ['bench-a', 'bench-b', 'bench-c'] as const
