@@ -4,7 +4,7 @@ import { addAuthentication } from './auth/authenticate.ts'
 import type { Control } from './control.ts'
 import { addBodyParsers } from './http/body-parsers.ts'
 import { checkContentType } from './http/content-type.ts'
-import { addErrorEdge, answerSocketError } from './http/error-edge.ts'
+import { addErrorEdge, answerFrameworkError, answerSocketError } from './http/error-edge.ts'
 import { addOpenapi } from './http/openapi.ts'
 import { addRequestLog } from './http/request-log.ts'
 import { addRequestScope } from './http/request-scope.ts'
@@ -44,9 +44,7 @@ export async function buildApp(control: Control): Promise<App> {
     forceCloseConnections: 'idle',
     http: { maxHeaderSize: HEADER_BYTES },
     clientErrorHandler: answerSocketError,
-    frameworkErrors: (error) => {
-      throw error
-    },
+    frameworkErrors: answerFrameworkError,
   })
   app.setValidatorCompiler(compileValidator)
   // Answers are written as they are; that they have the shape of their schemas is for the tests.

@@ -61,6 +61,9 @@ export type Control = {
   /** Aborts when the stop begins: waiting requests and streams end then. */
   readonly closing: AbortSignal
   start(): Promise<void>
+  /** Begins the stop: nothing waits any longer. */
+  close(): void
+  /** Ends everything; after the last request has been answered. */
   stop(): Promise<void>
 }
 
@@ -201,6 +204,7 @@ export function createControl(config: ControlConfig, log: Logger): Control {
     checks,
     closing: closing.signal,
     start,
+    close: () => closing.abort(),
     stop,
   }
 }

@@ -2,6 +2,7 @@ import { readConfig, runService } from '@weir/runtime'
 import { buildApp } from './app.ts'
 import { controlSettings } from './config.ts'
 import { createControl } from './control.ts'
+import { stopControl } from './stop.ts'
 
 await runService('control', async ({ log, health }) => {
   const config = readConfig(controlSettings)
@@ -11,11 +12,5 @@ await runService('control', async ({ log, health }) => {
   // Alive before it is ready: a database that is slow to come must not look like a dead process.
   await app.listen({ host: config.httpHost, port: config.httpPort })
   await control.start()
-  return {
-    stop: async () => {
-      const closed = app.close()
-      await control.stop()
-      await closed
-    },
-  }
+  return { stop: () => stopControl(app, control) }
 })

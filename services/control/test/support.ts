@@ -9,6 +9,7 @@ import { cloneDatabase, type TestDatabase } from '../../../test/support/database
 import { buildApp } from '../src/app.ts'
 import { controlSettings } from '../src/config.ts'
 import { type Control, createControl } from '../src/control.ts'
+import { stopControl } from '../src/stop.ts'
 
 export type Answer = {
   readonly status: number
@@ -40,7 +41,7 @@ export type Installation = {
   readonly operator: string
   readonly prefix: string
   /** One more control instance of the same installation. */
-  start(): Promise<Instance>
+  start(env?: Record<string, string>): Promise<Instance>
   stop(): Promise<void>
 }
 
@@ -54,7 +55,7 @@ export async function createInstallation(): Promise<Installation> {
   const masterKey = randomBytes(32).toString('base64url')
   const running: Instance[] = []
 
-  async function start(): Promise<Instance> {
+  async function start(env: Record<string, string> = {}): Promise<Instance> {
     const config = readConfig(controlSettings, {
       WEIR_KAFKA_BROKERS: brokers,
       WEIR_PREFIX: prefix,
@@ -62,6 +63,7 @@ export async function createInstallation(): Promise<Installation> {
       WEIR_MASTER_KEY: masterKey,
       WEIR_OPERATOR_KEY: operator,
       WEIR_HTTP_PORT: '0',
+      ...env,
     })
     const level = process.env.WEIR_LOG_LEVEL ?? 'fatal'
     const control = createControl(config, createLogger({ service: 'control', level }))
@@ -77,11 +79,7 @@ export async function createInstallation(): Promise<Installation> {
         checkAnswer(method, path, answer)
         return answer
       },
-      stop: async () => {
-        const closed = app.close()
-        await control.stop()
-        await closed
-      },
+      stop: () => stopControl(app, control),
     }
     running.push(instance)
     return instance

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { errorTable, WeirError } from '@weir/contracts'
+import { errorTable, newUuid, WeirError } from '@weir/contracts'
 import { KafkaError } from '@weir/kafka'
 import { toWeirError } from '@weir/postgres'
 import { type Logger, toProblem } from '@weir/runtime'
@@ -43,6 +43,16 @@ function toKnown(error: unknown): unknown {
     return new WeirError('unavailable', 'Kafka does not answer', { retryAfterS: 1, cause: error })
   }
   return toWeirError(error)
+}
+
+/** Answers what the framework refuses before any hook has run: an address that cannot be read. */
+export function answerFrameworkError(error: Error, _request: unknown, reply: Reply): void {
+  const requestId = newUuid()
+  const { status, headers, body } = toProblem(fromFastifyError(error), requestId)
+  reply
+    .status(status)
+    .headers({ ...headers, 'x-request-id': requestId })
+    .send(Buffer.from(JSON.stringify(body)))
 }
 
 /** Answers by hand what never became a request: too large a header, no HTTP, too slow. */

@@ -4,6 +4,10 @@ import { type Permission, permissions } from '../auth/permissions.ts'
 import type { App } from './type-provider.ts'
 
 declare module 'fastify' {
+  interface FastifySchema {
+    /** Shown in the OpenAPI document. */
+    'x-permission'?: Permission
+  }
   interface FastifyContextConfig {
     /** Who may call this route. */
     readonly permission?: Permission
@@ -34,6 +38,7 @@ export function addRouteChecks(app: App): void {
       ...errors,
       ...ALWAYS,
       ...(permission === 'public' ? [] : WITH_CREDENTIAL),
+      ...(route.url.includes(':') ? (['uri_too_long'] as const) : []),
       ...(route.method === 'GET' && consumes.length === 0 ? [] : WITH_BODY),
     ]
     const declared = (Object.keys(errorTable) as ErrorCode[]).filter((code) => codes.includes(code))
@@ -41,6 +46,7 @@ export function addRouteChecks(app: App): void {
     const responses = route.schema?.response as Record<string, unknown> | undefined
     route.schema = {
       ...route.schema,
+      'x-permission': permission,
       ...(permission === 'public' ? { security: [] } : {}),
       response: { ...problemResponses(declared), ...responses },
     }

@@ -29,6 +29,17 @@ test('an input that requires more and an output that offers less break it', () =
   assert.match(findBreak(older, lacks) ?? '', /output of 1\.1\.0 breaks 1\.0\.0/)
 })
 
+test('what was optional and becomes required breaks it, also deep inside', () => {
+  const rows = (required: string[]) =>
+    object({ rows: { type: 'array', items: object({ id: text }, required) } })
+  const old = { version: '1.0.0', input: rows([]), output: rows(['id']) }
+  assert.equal(findBreak(old, { ...old, version: '1.0.1' }), undefined)
+  const asks = findBreak(old, { ...old, version: '1.1.0', input: rows(['id']) })
+  assert.match(asks ?? '', /input.*rows\/items\/id was optional/)
+  const lacks = findBreak(old, { ...old, version: '1.1.0', output: rows([]) })
+  assert.match(lacks ?? '', /output.*rows\/items\/id was optional/)
+})
+
 test('a version is compared with the nearest one below it, else above', () => {
   const accepted = ['1.10.0', '1.2.0', '1.9.9'].map((version) => ({ version }))
   assert.deepEqual(nearestVersion('1.10.1', accepted), {

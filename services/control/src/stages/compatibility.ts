@@ -12,12 +12,50 @@ export type Contract = {
  * offer all that the older one offered; anything else is a new major, hence a new topic.
  */
 export function findBreak(older: Contract, newer: Contract): string | undefined {
-  const input = findMismatch(older.input, newer.input)
+  const input = findStricter(older.input, newer.input)
   if (input !== undefined) return `the input of ${newer.version} breaks ${older.version}: ${input}`
-  const output = findMismatch(newer.output, older.output)
+  const output = findStricter(newer.output, older.output)
   if (output !== undefined)
     return `the output of ${newer.version} breaks ${older.version}: ${output}`
   return undefined
+}
+
+/**
+ * Why a value that fits the source may not fit the target. Beyond what is asked of an edge, where a
+ * member that the source may leave out passes: between versions it does not.
+ */
+function findStricter(source: unknown, target: unknown): string | undefined {
+  return findMismatch(source, target) ?? findNewlyRequired(source, target, '', DEPTH_MAX)
+}
+
+const DEPTH_MAX = 20
+type Schema = Readonly<Record<string, unknown>>
+
+function findNewlyRequired(
+  source: unknown,
+  target: unknown,
+  at: string,
+  depth: number,
+): string | undefined {
+  if (!isObject(source) || !isObject(target) || depth === 0) return undefined
+  const given = listOf(source.required)
+  const missing = listOf(target.required).find((name) => !given.includes(name))
+  if (missing !== undefined) return `${at}/${missing} was optional`
+  const [from, to] = [source.properties, target.properties]
+  if (isObject(from) && isObject(to)) {
+    for (const [name, schema] of Object.entries(to)) {
+      if (!Object.hasOwn(from, name)) continue
+      const found = findNewlyRequired(from[name], schema, `${at}/${name}`, depth - 1)
+      if (found !== undefined) return found
+    }
+  }
+  return findNewlyRequired(source.items, target.items, `${at}/items`, depth - 1)
+}
+
+const listOf = (names: unknown): unknown[] => (Array.isArray(names) ? names : [])
+
+function isObject(value: unknown): value is Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Of the accepted versions the nearest one below, else the nearest above: what to compare with. */

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import test, { after, before } from 'node:test'
+import { newUuid, ROLES, type Role } from '@weir/contracts'
+import { isAllowed, type Permission } from '../src/auth/permissions.ts'
+import { formatCursor } from '../src/jobs/cursor.ts'
+import {
+  addKey,
+  addStage,
+  addTenant,
+  createInstallation,
+  type Installation,
+  type Instance,
+  publish,
+  type Tenant,
+} from './support.ts'
+
+let installation: Installation
+let api: Instance
+let acme: Tenant
+let rival: Tenant
+let theirJob: string
+let theirKeyId: string
+
+before(async () => {
+  installation = await createInstallation()
+  api = await installation.start()
+  acme = await addTenant(installation, api)
+  rival = await addTenant(installation, api)
+  await addStage(installation, api, 'a@1')
+  await publish(api, rival, 'theirs', { steps: { a: { stage: 'a@1' } } })
+  await publish(api, acme, 'ours', { steps: { a: { stage: 'a@1' } } })
+  const job = await api.call('POST', '/v1/pipelines/theirs/jobs', {
+    key: rival.key,
+    body: { input: 'secret', correlationId: 'their-correlation', tags: { secret: 'tag' } },
+    headers: { 'idempotency-key': 'their-key' },
+  })
+  theirJob = job.body.id
+  const keys = await api.call('GET', '/v1/keys', { key: rival.key })
+  theirKeyId = keys.body.keys[0].id
+})
+after(() => installation.stop())
+
+/** The answer without what differs between any two requests. */
+const plain = (answer: { status: number; headers: Headers; body: unknown }) => ({
+  status: answer.status,
+  type: answer.headers.get('content-type'),
+  headers: [...answer.headers.keys()].sort(),
+  body: { ...(answer.body as object), instance: '' },
+})
+
+test('another tenant’s thing is answered like one that does not exist', async () => {
+  const simple = { steps: { a: { stage: 'a@1' } } }
+  const cases: [string, (id: string) => string, string, string, unknown?][] = [
+    ['GET', (id) => `/v1/jobs/${id}`, theirJob, newUuid()],
+    ['GET', (id) => `/v1/jobs/${id}?include=input,outputs&wait=10`, theirJob, newUuid()],
+    ['GET', (id) => `/v1/jobs/${id}/events`, theirJob, newUuid()],
+    ['GET', (name) => `/v1/pipelines/${name}`, 'theirs', 'nobodys'],
+    ['GET', (name) => `/v1/pipelines/${name}/versions`, 'theirs', 'nobodys'],
+    ['GET', (name) => `/v1/pipelines/${name}/versions/1`, 'theirs', 'nobodys'],
+    ['DELETE', (name) => `/v1/pipelines/${name}`, 'theirs', 'nobodys'],
+    ['POST', (name) => `/v1/pipelines/${name}/pause`, 'theirs', 'nobodys'],
+    ['PUT', (name) => `/v1/pipelines/${name}/current`, 'theirs', 'nobodys', { version: 1 }],
+    ['POST', (name) => `/v1/pipelines/${name}/jobs`, 'theirs', 'nobodys', { input: 1 }],
+    [
+      'POST',
+      (name) => `/v1/pipelines/${name}/jobs/batch`,
+      'theirs',
+      'nobodys',
+      { jobs: [{ input: 1 }] },
+    ],
+    ['DELETE', (id) => `/v1/keys/${id}`, theirKeyId, newUuid()],
+  ]
+  for (const [method, path, foreign, missing, body] of cases) {
+    const options = { key: acme.key, ...(body === undefined ? {} : { body }) }
+    const theirs = await api.call(method, path(foreign), options)
+    const nobodys = await api.call(method, path(missing), options)
+    assert.equal(theirs.status, 404, `${method} ${path(foreign)}`)
+    assert.deepEqual(plain(theirs), plain(nobodys), `${method} ${path(foreign)}`)
+  }
+  const stream = await api.call('GET', `/v1/jobs/${theirJob}/events`, {
+    key: acme.key,
+    headers: { accept: 'text/event-stream', 'last-event-id': '0' },
+  })
+  assert.equal(stream.status, 404)
+  const guarded = await api.call('PUT', '/v1/pipelines/theirs', {
+    key: acme.key,
+    body: simple,
+    headers: { 'if-match': '"1"' },
+  })
+  assert.equal(guarded.status, 412)
+  assert.equal((await api.call('GET', '/v1/pipelines/theirs', { key: rival.key })).status, 200)
+})
+
+test('lists, filters and forged cursors show nothing of another tenant', async () => {
+  const queries = [
+    '',
+    '?status=queued',
+    '?pipeline=theirs',
+    '?correlationId=their-correlation',
+    '?idempotencyKey=their-key',
+    '?tag.secret=tag',
+    `?cursor=${formatCursor('ffffffff-ffff-7fff-bfff-ffffffffffff')}`,
+    `?cursor=${formatCursor(theirJob)}`,
+  ]
+  for (const query of queries) {
+    const answer = await api.call('GET', `/v1/jobs${query}`, { key: acme.key })
+    assert.equal(answer.status, 200, query)
+    assert.deepEqual(answer.body.jobs, [], query)
+  }
+  const keys = await api.call('GET', '/v1/keys', { key: acme.key })
+  assert.ok(keys.body.keys.every(({ id }: { id: string }) => id !== theirKeyId))
+  const pipelines = await api.call('GET', '/v1/pipelines?limit=500', { key: acme.key })
+  assert.deepEqual(
+    pipelines.body.pipelines.map(({ name }: { name: string }) => name),
+    ['ours'],
+  )
+})
+
+test('members that nobody may set are refused, not ignored', async () => {
+  const forged = { tenant_id: rival.id, tenantId: rival.id, role: 'operator', state: 'completed' }
+  for (const [name, value] of Object.entries(forged)) {
+    const bodies: [string, string, object][] = [
+      ['POST', '/v1/pipelines/ours/jobs', { input: 1, [name]: value }],
+      [
+        'POST',
+        '/v1/keys',
+        { name: 'x', role: 'viewer', ...(name === 'role' ? { Role: value } : { [name]: value }) },
+      ],
+    ]
+    for (const [method, path, body] of bodies) {
+      const answer = await api.call(method, path, { key: acme.key, body })
+      assert.equal(answer.status, 400, `${path} ${JSON.stringify(body)}`)
+    }
+  }
+  const role = await api.call('POST', '/v1/keys', {
+    key: acme.key,
+    body: { name: 'x', role: 'operator' },
+  })
+  assert.equal(role.status, 400)
+})
+
+test('every route answers every role as its permission says', async () => {
+  const document = (await api.call('GET', '/openapi.json')).body
+  const credentials: Record<Role, string> = {
+    operator: installation.operator,
+    admin: acme.key,
+    developer: await addKey(api, acme, { name: 'd', role: 'developer' }),
+    submitter: await addKey(api, acme, { name: 's', role: 'submitter' }),
+    viewer: await addKey(api, acme, { name: 'v', role: 'viewer' }),
+  }
+  let asked = 0
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(methods as Record<string, Operation>)) {
+      const permission = operation['x-permission']
+      const url = path.replace(/\{[^}]+\}/g, 'nothing-here')
+      // A body that no route takes: whoever may come in is told so, and nothing is changed.
+      const body = method === 'get' || method === 'delete' ? {} : { raw: '{"a":1,"a":2}' }
+      const nobody = await api.call(method.toUpperCase(), url, body)
+      assert.equal(nobody.status === 401, permission !== 'public', `${method} ${path}`)
+      for (const role of ROLES) {
+        if (permission === 'public') continue
+        const answer = await api.call(method.toUpperCase(), url, {
+          key: credentials[role],
+          ...body,
+        })
+        const expected = isAllowed(permission, role, false)
+        assert.equal(answer.status !== 403, expected, `${role} ${method} ${path}: ${answer.status}`)
+        assert.ok(answer.status < 500, `${role} ${method} ${path}: ${answer.status}`)
+        asked++
+      }
+    }
+  }
+  assert.ok(asked > 100)
+})
+
+type Operation = { readonly 'x-permission': Permission }
+
+test('a denial is written to the audit log', async () => {
+  const key = await addKey(api, acme, { name: 'v', role: 'viewer' })
+  const answer = await api.call('POST', '/v1/pipelines/ours/jobs', { key, body: { input: 1 } })
+  assert.equal(answer.status, 403)
+  const [entry] = await installation.db.admin<{ decision: string; action: string }>(
+    'select decision, action from weir.audit_log where request_id = $1',
+    [answer.headers.get('x-request-id')],
+  )
+  assert.deepEqual(entry, { decision: 'denied', action: 'POST /v1/pipelines/:name/jobs' })
+})
