@@ -10,16 +10,18 @@ export type Log = {
   readonly partition: number
   readonly records: readonly Stored[]
   readonly end: number
-  /** The longest time between two records with the same id, kind and attempt. */
+  /** The longest time between two records with the same id and attempt. */
   readonly duplicatedAfterMs: number
   append(draft: Draft, nowMs: number): Stored
-  /** When a record with this id, kind and attempt was first appended. */
+  /** When a record with this id and attempt was first appended. */
   firstSeen(envelope: Envelope): number | undefined
   /** Position in `records` of the first record at or after an offset. */
   find(offset: number): number
 }
 
-const keyOf = ({ id, meta }: Envelope) => `${id}/${meta.kind}/${meta.attempt}`
+// A task that ran again may send another kind of message under the same id.
+const keyOf = ({ id, meta }: Envelope) =>
+  meta.gen === undefined ? `${id}/${meta.attempt}` : `${id}/${meta.kind}/${meta.attempt}`
 
 export function createLog(stage: string, partition: number, random?: Random): Log {
   const records: Stored[] = []
