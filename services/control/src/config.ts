@@ -14,6 +14,7 @@ export const controlSettings = {
   ...kafkaSettings,
   ...postgresSettings,
   ...httpSettings,
+  httpPort: whole('WEIR_HTTP_PORT', { default: 8080, min: 0, max: 65_535 }),
   ...logSettings,
   /** 32 bytes or more as base64url; stage keys are derived from it. */
   masterKey: secret('WEIR_MASTER_KEY'),

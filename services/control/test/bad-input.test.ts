@@ -205,13 +205,10 @@ test('what is no HTTP, or too much of it, is answered as a problem too', async (
     await once(socket, 'close')
     return answer
   }
-  assert.match(
-    await speak('NONSENSE\r\n\r\n'),
-    /^HTTP\/1\.1 400 [^]*problem\+json[^]*invalid_request/,
-  )
+  assert.match(await speak('NONSENSE\r\n\r\n'), /^HTTP\/1\.1 400 .*problem\+json.*invalid_request/s)
   const header = `x: ${'a'.repeat(20_000)}`
   const large = `GET /healthz HTTP/1.1\r\nhost: a\r\n${header}\r\n\r\n`
-  assert.match(await speak(large), /^HTTP\/1\.1 431 [^]*headers_too_large/)
+  assert.match(await speak(large), /^HTTP\/1\.1 431 .*headers_too_large/s)
   const both = `POST ${PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n`
   assert.match(await speak(both), /^HTTP\/1\.1 400/)
 })
