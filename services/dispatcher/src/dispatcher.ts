@@ -1,5 +1,4 @@
 import { type ChangeRecord, createTopics, limits, type Plan } from '@weir/contracts'
-import type { BandCredits } from '@weir/core'
 import {
   createAdmin,
   createProducer,
@@ -35,7 +34,7 @@ import {
 } from '@weir/runtime'
 import { type Dispatchable, firstMessages } from './first-messages.ts'
 import { relayOutbox } from './outbox-relay.ts'
-import { CLAIM_MAX, pickJobs } from './pick-jobs.ts'
+import { CLAIM_MAX, pickJobs, type StageCredits } from './pick-jobs.ts'
 import { createPlanShelf } from './plan-shelf.ts'
 import { createRoom } from './room.ts'
 import { createStagesView } from './stages-view.ts'
@@ -102,7 +101,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   let lease: Lease | undefined
   let renewedAtMs = Number.NEGATIVE_INFINITY
   let hinted = false
-  let bandCredits: BandCredits | undefined
+  let stageCredits: StageCredits | undefined
   let wake: () => void = () => {}
   let lastTurnMs = performance.now()
 
@@ -206,8 +205,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     const heads = await listQueueHeads(pool, HEADS_MAX)
     if (heads.length === 0) return false
     const plans = await shelf.load(heads.map((head) => head.planId))
-    const { picks, bandLimits, credits } = pickJobs(heads, plans, room, bandCredits)
-    bandCredits = credits
+    const { picks, bandLimits, credits, isTight } = pickJobs(heads, plans, room, stageCredits)
+    stageCredits = credits
     if (picks.length === 0 || !holdsLease()) return false
     const claimed = await claimJobs(pool, {
       picks,
@@ -224,7 +223,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     const clock = Math.min(...claimed.map((job) => job.virtualFinish))
     const advance = withTransaction(pool, (tx) => advanceClock(tx, clock))
     await Promise.all([produce(claimed, plans), advance])
-    return claimed.length >= CLAIM_MAX / 2
+    const given = bandLimits.reduce((sum, limit) => sum + limit, 0)
+    return claimed.length >= CLAIM_MAX / 2 || (isTight && claimed.length < given)
   }
 
   const pages = async function* (): AsyncGenerator<InFlightRun[]> {

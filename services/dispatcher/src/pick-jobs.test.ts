@@ -1,40 +1,84 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Plan } from '@weir/contracts'
+import type { Plan, PlanStep, StageRef } from '@weir/contracts'
 import type { QueueHead } from '@weir/postgres'
-import { CLAIM_MAX, pickJobs } from './pick-jobs.ts'
-import type { Room } from './room.ts'
+import { CLAIM_MAX, pickJobs, type StageCredits } from './pick-jobs.ts'
+import { createRoom } from './room.ts'
 
-const head = (planId: string, band: number): QueueHead =>
+const head = (planId: string, band: number, virtualFinish = 0): QueueHead =>
+  ({ planId, band, tenant: 't', pipeline: 'p', virtualFinish, weight: 1, queuedAt: 0 }) as QueueHead
+
+/** One plan per list of stages, named after it. */
+const planOn = (id: string): Plan =>
   ({
-    planId,
-    band,
-    tenant: 't',
-    pipeline: 'p',
-    virtualFinish: 0,
-    weight: 1,
-    queuedAt: 0,
-  }) as QueueHead
-const plans = new Map(['full', 'free'].map((id) => [id, { id, steps: [] } as unknown as Plan]))
-const room = { jobsFor: (plan: Plan) => (plan.id === 'full' ? 0 : 1_000) } as unknown as Room
+    id,
+    steps: id.split('+').map((stage) => ({ stage: stage as StageRef }) as PlanStep),
+  }) as unknown as Plan
+const plansOf = (heads: readonly QueueHead[]) =>
+  new Map(heads.map(({ planId }) => [planId, planOn(planId.split('/')[0] as string)]))
+
+const limits: Record<string, number> = { full: 0, narrow: 3, one: 1, wide: 1_000 }
+const newRoom = () => createRoom((stage) => limits[stage] ?? 0)
+const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0)
+
+const pick = (heads: readonly QueueHead[], credits?: StageCredits) =>
+  pickJobs(heads, plansOf(heads), newRoom(), credits)
 
 test('a plan without room is left out, so it does not block the others', () => {
-  const { picks } = pickJobs([head('full', 1), head('free', 1)], plans, room)
-  assert.deepEqual(
-    picks.map((pick) => pick.planId),
-    ['free'],
-  )
+  const { picks } = pick([head('full', 1), head('full+wide', 2), head('wide', 1)])
+  assert.deepEqual(picks, [{ planId: 'wide', band: 1, limit: CLAIM_MAX }])
 })
 
 test('waiting bands share a claim 8:4:2:1, upper bands more', () => {
-  const all = [0, 1, 2, 3].map((band) => head('free', band))
-  const { bandLimits } = pickJobs(all, plans, room)
+  const { bandLimits } = pick([0, 1, 2, 3].map((band) => head('wide', band)))
   const [low, normal, high, system] = bandLimits
   assert.ok(Math.abs(system / low - 8) < 0.5 && Math.abs(high / low - 4) < 0.3)
   assert.ok(Math.abs(normal / low - 2) < 0.2)
-  assert.ok(low + normal + high + system <= CLAIM_MAX)
+  assert.equal(sum(bandLimits), CLAIM_MAX)
 })
 
-test('a band that waits alone gets the whole claim', () => {
-  assert.deepEqual(pickJobs([head('free', 0)], plans, room).bandLimits, [CLAIM_MAX, 0, 0, 0])
+test('a band that waits alone gets the whole claim, and nothing is tight then', () => {
+  const { bandLimits, isTight } = pick([head('wide', 0)])
+  assert.deepEqual([bandLimits, isTight], [[CLAIM_MAX, 0, 0, 0], false])
+})
+
+test('a slot is given once, however many plans and bands could use it', () => {
+  const heads = ['narrow', 'narrow+wide', 'wide+narrow'].flatMap((id) =>
+    [0, 1, 2, 3].map((band) => head(id, band)),
+  )
+  const { bandLimits, isTight } = pick(heads)
+  assert.deepEqual([sum(bandLimits), isTight], [3, true])
+})
+
+test('with one slot at a time the bands still get 8:4:2:1 of it', () => {
+  const sums = [0, 0, 0, 0]
+  let credits: StageCredits | undefined
+  for (let round = 0; round < 150; round += 1) {
+    const picked = pick(
+      [0, 1, 2, 3].map((band) => head('one', band)),
+      credits,
+    )
+    credits = picked.credits
+    for (const [band, count] of picked.bandLimits.entries()) sums[band] = (sums[band] ?? 0) + count
+  }
+  assert.deepEqual(sums, [10, 20, 40, 80])
+})
+
+test('what flows past a narrow stage does not count there', () => {
+  const lows: number[] = []
+  let credits: StageCredits | undefined
+  for (let round = 0; round < 90; round += 1) {
+    const picked = pick([head('one', 3), head('one', 0), head('wide', 0)], credits)
+    credits = picked.credits
+    lows.push(picked.picks.filter(({ planId, band }) => planId === 'one' && band === 0).length)
+  }
+  assert.equal(sum(lows), 10)
+})
+
+test('within a band the lowest virtual finish goes first', () => {
+  const { picks } = pick([head('narrow/a', 1, 10), head('narrow/b', 1, 8.5)])
+  assert.deepEqual(picks, [
+    { planId: 'narrow/a', band: 1, limit: 1 },
+    { planId: 'narrow/b', band: 1, limit: 2 },
+  ])
 })

@@ -1,39 +1,153 @@
 import type { Plan } from '@weir/contracts'
-import { type BandCredits, shareBands } from '@weir/core'
+import { type BandCredits, NO_CREDITS, shareBands } from '@weir/core'
 import type { Pick, QueueHead } from '@weir/postgres'
-import type { Room } from './room.ts'
+import { type Room, weightOf } from './room.ts'
 
 /** Most jobs of one claim: bounds the transaction, and how long others wait for it. */
 export const CLAIM_MAX = 500
 
+/** What the bands are owed from the claims before, at each stage that was the narrowest of a path. */
+export type StageCredits = ReadonlyMap<string, BandCredits>
+
 export type Picks = {
   readonly picks: readonly Pick[]
   readonly bandLimits: readonly [number, number, number, number]
-  /** To hand to the next claim: what this one has rounded away. */
-  readonly credits: BandCredits
+  /** To hand to the next claim. */
+  readonly credits: StageCredits
+  /**
+   * Some queue was given less than it could have alone: if others then turn out to be shorter than
+   * what they were given, there is room left to be given at once.
+   */
+  readonly isTight: boolean
+}
+
+type Candidate = {
+  readonly head: QueueHead
+  readonly plan: Plan
+  readonly jobs: number
+  /** Where the next job of this queue would stand: those behind the head are not known. */
+  nextFinish: number
+  granted: number
 }
 
 /**
- * What to claim next: for each plan whose path has room a bounded pick per band, and for each band
- * its share of the claim; bands without a queue count for nothing. A plan without room is left out,
- * so a blocked pipeline never blocks the scan.
+ * What to claim next, as a bounded pick per plan and band. A slot of a stage is given once, however
+ * many queues could use it. Where it is scarce the bands get their shares of it, 8:4:2:1 over time
+ * even if there is one slot at a time, and within a band the lowest virtual finish goes first. Each
+ * narrow stage keeps its own account of the bands, so that what flows past it elsewhere does not
+ * count. A plan without room is left out, so a blocked pipeline never blocks the scan.
  */
 export function pickJobs(
   heads: readonly QueueHead[],
   plans: ReadonlyMap<string, Plan>,
   room: Room,
-  credits?: BandCredits,
+  credits: StageCredits = new Map(),
 ): Picks {
-  const picks: Pick[] = []
-  const waiting = [0, 0, 0, 0]
+  const candidates: Candidate[] = []
   for (const head of heads) {
     const plan = plans.get(head.planId)
     const jobs = plan === undefined ? 0 : Math.min(room.jobsFor(plan), CLAIM_MAX)
-    if (jobs <= 0) continue
-    waiting[head.band] = CLAIM_MAX
-    picks.push({ planId: head.planId, band: head.band, limit: jobs })
+    if (plan === undefined || jobs <= 0) continue
+    candidates.push({ head, plan, jobs, nextFinish: head.virtualFinish, granted: 0 })
   }
-  const shares = shareBands(waiting, CLAIM_MAX, credits)
-  const [low = 0, normal = 0, high = 0, system = 0] = shares.take
-  return { picks, bandLimits: [low, normal, high, system], credits: shares.credits }
+  const groups = [...Map.groupBy(candidates, ({ plan }) => narrowestOf(plan, room))]
+  // The narrowest first: there is always enough left of a claim for the few slots it has.
+  groups.sort(([one], [other]) => room.free(one) - room.free(other))
+
+  const booking = openBooking(room)
+  const nextCredits = new Map<string, BandCredits>()
+  let left = CLAIM_MAX
+  for (const [stage, queues] of groups) {
+    const shared = shareSlots(queues, booking, left, credits.get(stage) ?? NO_CREDITS)
+    left -= shared.granted
+    nextCredits.set(stage, shared.credits)
+  }
+
+  const bandLimits: [number, number, number, number] = [0, 0, 0, 0]
+  for (const { head, granted } of candidates) bandLimits[head.band as 0 | 1 | 2 | 3] += granted
+  return {
+    picks: candidates
+      .filter(({ granted }) => granted > 0)
+      .map(({ head, granted }) => ({ planId: head.planId, band: head.band, limit: granted })),
+    bandLimits,
+    credits: nextCredits,
+    isTight: candidates.some(({ granted, jobs }) => granted < jobs),
+  }
+}
+
+/** Stage of a plan with the fewest free slots. */
+function narrowestOf(plan: Plan, room: Room): string {
+  let narrowest = ''
+  let least = Number.POSITIVE_INFINITY
+  for (const stage of Object.keys(weightOf(plan))) {
+    const free = room.free(stage)
+    if (free >= least) continue
+    least = free
+    narrowest = stage
+  }
+  return narrowest
+}
+
+/** Gives slots one by one to the queues that share a narrow stage, at most `most`. */
+function shareSlots(
+  queues: readonly Candidate[],
+  booking: Booking,
+  most: number,
+  before: BandCredits,
+): { granted: number; credits: BandCredits } {
+  const open = [0, 1, 2, 3].map((band) => queues.filter(({ head }) => head.band === band))
+  const waiting = open.map((own) => (own.length > 0 ? CLAIM_MAX : 0))
+  const kept = before.map((credit, band) => ((waiting[band] as number) > 0 ? credit : 0))
+  let granted = 0
+  while (granted < most && waiting.some((count) => count > 0)) {
+    const { take, credits } = shareBands(waiting, 1, kept)
+    const band = take.indexOf(1)
+    const next = takeFirst(open[band] as Candidate[], booking)
+    if (next === undefined) {
+      // Without room, not without a queue: what it is owed stays.
+      waiting[band] = 0
+      continue
+    }
+    for (const [at, count] of waiting.entries()) if (count > 0) kept[at] = credits[at] as number
+    granted += 1
+  }
+  return { granted, credits: kept }
+}
+
+/** Books a slot for the queue that is first in line and fits; queues that do not fit are dropped. */
+function takeFirst(queues: Candidate[], booking: Booking): Candidate | undefined {
+  for (;;) {
+    let first: Candidate | undefined
+    for (const queue of queues) {
+      if (first === undefined || queue.nextFinish < first.nextFinish) first = queue
+    }
+    if (first === undefined) return undefined
+    if (first.granted < first.jobs && booking.take(first.plan)) {
+      first.granted += 1
+      first.nextFinish += 1
+      return first
+    }
+    queues.splice(queues.indexOf(first), 1)
+  }
+}
+
+/** What one claim takes of the room, before anything is claimed. */
+type Booking = { take(plan: Plan): boolean }
+
+function openBooking(room: Room): Booking {
+  const booked = new Map<string, number>()
+  return {
+    take(plan) {
+      const weights = Object.entries(weightOf(plan))
+      const fits = weights.every(([stage, weight]) => {
+        const own = booked.get(stage) ?? 0
+        const free = room.free(stage) - own
+        // As for the room itself: heavier than the whole limit goes alone.
+        return free >= weight || (free > 0 && own === 0 && room.held(stage) === 0)
+      })
+      if (!fits) return false
+      for (const [stage, weight] of weights) booked.set(stage, (booked.get(stage) ?? 0) + weight)
+      return true
+    },
+  }
 }

@@ -8,6 +8,8 @@ import type { Plan, RunChange } from '@weir/contracts'
 export type Room = {
   /** Jobs of this plan that fit in now: the least over its stages, 0 where one is not active. */
   jobsFor(plan: Plan): number
+  /** Slots of a stage that nothing holds; below 0 after its limit was lowered. */
+  free(stage: string): number
   /** A claimed job holds a slot at each stage of its plan until the ledger says otherwise. */
   take(plan: Plan, job: string, run: number): void
   /** What the ledger announced; an older number than known is ignored. */
@@ -70,6 +72,7 @@ export function createRoom(limitOf: LimitOf): Room {
     keepOnly(keep) {
       for (const key of [...runs.keys()]) if (!keep.has(key)) replace(key, undefined)
     },
+    free: (stage) => limitOf(stage) - (totals.get(stage) ?? 0),
     held: (stage) => totals.get(stage) ?? 0,
     get runs() {
       return runs.size
