@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { limits } from '@weir/contracts'
 import { defineStage } from '@weir/sdk'
+import { steady } from './fixtures/stages.ts'
+import { startProcess } from './process.ts'
 import { openInstallation, until } from './support.ts'
 
 const starts: { job: string; atMs: number }[] = []
@@ -59,4 +62,23 @@ test('a fence aborts what runs, nothing of the run starts after it, and it is ac
   for (const job of jobs) assert.deepEqual(weir.reportsOf(job), [])
   assert.equal(one.counters.absorbed, 4)
   await weir.fence(after)
+})
+
+test('an instance that was frozen starts nothing of runs that were fenced meanwhile', async (t) => {
+  const weir = await openInstallation(t, [steady])
+  const plan = await weir.publish({ steps: { steady: { stage: 'steady@1' } } })
+  const one = startProcess(t, weir, 'steady')
+  const jobs = await Promise.all(Array.from({ length: 40 }, (_, n) => weir.submit(plan, { n })))
+  const begun = () =>
+    one.lines.flatMap((line) => (line.startsWith('{"begins"') ? [JSON.parse(line).begins] : []))
+  await until('some run', () => begun().length >= 4)
+  process.kill(one.pid, 'SIGSTOP')
+  const frozenAtMs = performance.now()
+  const before = new Set(begun())
+  for (const job of jobs) if (!before.has(job)) await weir.fence(job)
+  const after = await weir.submit(plan, { n: 41 })
+  await until('its fences are old', () => performance.now() - frozenAtMs > limits.fenceFreshMs)
+  process.kill(one.pid, 'SIGCONT')
+  await until('it goes on', () => begun().includes(after))
+  assert.deepEqual(new Set(begun()), new Set([...before, after]))
 })
