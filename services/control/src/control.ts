@@ -72,8 +72,15 @@ const EVENT_PARTITIONS = 4
 const TENANTS_REMEMBERED_MAX = 10_000
 const MASTER_KEY_BYTES_MIN = 32
 
-/** Builds everything and connects nothing; `start` does. Throws where a secret is of no use. */
-export function createControl(config: ControlConfig, log: Logger): Control {
+/**
+ * Builds everything and connects nothing; `start` does. Throws where a secret is of no use;
+ * `onFatal` is told when a reader was refused for good, then the process has to end.
+ */
+export function createControl(
+  config: ControlConfig,
+  log: Logger,
+  onFatal: (error: Error) => void = () => {},
+): Control {
   const operatorKey = parseApiKey(config.operatorKey)
   if (operatorKey === undefined) throw new Error('WEIR_OPERATOR_KEY is not weir_<keyId>_<secret>')
   const masterKey = Buffer.from(config.masterKey, 'base64url')
@@ -128,7 +135,6 @@ export function createControl(config: ControlConfig, log: Logger): Control {
     await checkRole(pool, 'weir_control')
     await admin.createTopics(topics.platformSpecs(EVENT_PARTITIONS))
     await producer.connect()
-    const fatal = (error: Error) => log.error({ err: error }, 'a reader cannot go on')
     readers.push(
       createReader({
         kafka,
@@ -140,7 +146,7 @@ export function createControl(config: ControlConfig, log: Logger): Control {
             if (instance !== undefined) stages.heard(instance)
           }
         },
-        onFatal: fatal,
+        onFatal,
       }),
       createReader({
         kafka,
@@ -149,7 +155,7 @@ export function createControl(config: ControlConfig, log: Logger): Control {
         onRecords: (_topic, _partition, records) => {
           for (const { value } of records) for (const job of readChange(value)) waiters.wake(job)
         },
-        onFatal: fatal,
+        onFatal,
       }),
     )
     await Promise.all(readers.map((reader) => reader.caughtUp))

@@ -40,6 +40,8 @@ export type Installation = {
   readonly db: TestDatabase
   readonly operator: string
   readonly prefix: string
+  /** What a control process of this installation reads. */
+  readonly env: Readonly<Record<string, string>>
   /** One more control instance of the same installation. */
   start(env?: Record<string, string>): Promise<Instance>
   stop(): Promise<void>
@@ -54,17 +56,17 @@ export async function createInstallation(): Promise<Installation> {
   const operator = `weir_op${randomBytes(4).toString('hex')}_${randomBytes(32).toString('hex')}`
   const masterKey = randomBytes(32).toString('base64url')
   const running: Instance[] = []
+  const settings = {
+    WEIR_KAFKA_BROKERS: brokers,
+    WEIR_PREFIX: prefix,
+    WEIR_POSTGRES_URL: db.url('weir_control'),
+    WEIR_MASTER_KEY: masterKey,
+    WEIR_OPERATOR_KEY: operator,
+    WEIR_HTTP_PORT: '0',
+  }
 
   async function start(env: Record<string, string> = {}): Promise<Instance> {
-    const config = readConfig(controlSettings, {
-      WEIR_KAFKA_BROKERS: brokers,
-      WEIR_PREFIX: prefix,
-      WEIR_POSTGRES_URL: db.url('weir_control'),
-      WEIR_MASTER_KEY: masterKey,
-      WEIR_OPERATOR_KEY: operator,
-      WEIR_HTTP_PORT: '0',
-      ...env,
-    })
+    const config = readConfig(controlSettings, { ...settings, ...env })
     const level = process.env.WEIR_LOG_LEVEL ?? 'fatal'
     const control = createControl(config, createLogger({ service: 'control', level }))
     const app = await buildApp(control)
@@ -89,6 +91,7 @@ export async function createInstallation(): Promise<Installation> {
     db,
     operator,
     prefix,
+    env: settings,
     start,
     stop: async () => {
       await Promise.all(running.map((instance) => instance.stop()))

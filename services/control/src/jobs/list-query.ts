@@ -26,7 +26,10 @@ export const listQuerySchema = Type.Unsafe<Static<typeof plain>>({
 })
 
 export function toFilter(query: Static<typeof plain>): JobFilter {
-  const { status, pipeline, correlationId, idempotencyKey, failedStep, from, to } = query
+  const { status, pipeline, correlationId, idempotencyKey, failedStep } = query
+  const times = Object.entries({ from: query.from, to: query.to }).flatMap(([name, text]) =>
+    text === undefined ? [] : [[name, toDate(name, text)]],
+  )
   const tags = Object.entries(query)
     .filter(([name]) => name.startsWith('tag.'))
     .map(([name, value]) => `${name.slice('tag.'.length)}=${String(value)}`)
@@ -36,15 +39,15 @@ export function toFilter(query: Static<typeof plain>): JobFilter {
     ...(correlationId === undefined ? {} : { correlationId }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(failedStep === undefined ? {} : { failedStep }),
-    ...(from === undefined ? {} : { from: toDate(from, '/from') }),
-    ...(to === undefined ? {} : { to: toDate(to, '/to') }),
+    ...Object.fromEntries(times),
     ...(tags.length === 0 ? {} : { tags }),
   }
 }
 
-function toDate(text: string, path: string): Date {
+function toDate(name: string, text: string): Date {
   const date = new Date(text)
   if (!Number.isNaN(date.getTime()) && date.getUTCFullYear() >= 1970) return date
-  const errors = [{ path, code: 'format', message: 'is no time that can be looked for' }]
+  const message = 'is no time that can be looked for'
+  const errors = [{ path: `/${name}`, code: 'format', message }]
   throw new WeirError('invalid_request', 'A time of the query is not valid.', { errors })
 }
