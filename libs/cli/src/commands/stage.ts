@@ -1,0 +1,110 @@
+import { STAGE_OPERATIONS, type StageOperation, type StageSettings } from '@weir/client'
+import { confirm } from '../confirm.ts'
+import type { Context, Run } from '../context.ts'
+import { definedOf } from '../defined.ts'
+import { usage } from '../failure.ts'
+import { formatRecord } from '../output/record-table.ts'
+import { parseInteger, parsePairs } from '../pairs.ts'
+import { parseDocument, readDocument } from '../read-documents.ts'
+import { keepKey, reserveKeyFile } from '../save-key.ts'
+
+type RegisterFlags = {
+  readonly file?: string
+  readonly kind?: StageSettings['kind']
+  readonly partitions?: string
+  readonly lane?: StageSettings['lanes']
+  readonly inFlightMax?: string
+  readonly autoActivate?: boolean
+  readonly image?: string
+  readonly env?: readonly string[]
+  readonly replicas?: string
+  readonly saveKey?: string
+}
+
+const refOf = ({ args }: Context): string => args[0] as string
+
+export const registerStage: Run<RegisterFlags> = async (context, flags) => {
+  const settings = await settingsOf(context, flags)
+  const client = await context.connect()
+  const file = reserveKeyFile(context, flags.saveKey)
+  const stage = await client.stages.register(refOf(context), settings)
+  const shown = keepKey(context, file, stage, 'stageKey')
+  const { instances: _, contracts: __, ...head } = shown
+  await context.out.show({
+    data: shown,
+    table: () => formatRecord(head),
+    names: () => [stage.ref],
+  })
+}
+
+async function settingsOf({ io }: Context, flags: RegisterFlags): Promise<StageSettings> {
+  const { file, kind, lane, autoActivate, image } = flags
+  const base = file === undefined ? {} : await parseDocument(await readDocument(io, file, 'stage'))
+  if (typeof base !== 'object' || base === null || Array.isArray(base)) {
+    throw usage(`${file} holds no settings of a stage`)
+  }
+  const own = definedOf({
+    kind,
+    lanes: lane,
+    image,
+    partitions: parseInteger('--partitions', flags.partitions, 1, 1_000),
+    inFlightMax: parseInteger('--in-flight-max', flags.inFlightMax, 1, 1_000_000),
+    env: flags.env && parsePairs('--env', flags.env),
+    replicas: flags.replicas === undefined ? undefined : parseReplicas(flags.replicas),
+    // Without the flag its default is true, which is not something that was said.
+    autoActivate: autoActivate === false ? false : undefined,
+  })
+  return { ...base, ...own } as StageSettings
+}
+
+function parseReplicas(text: string): { min: number; max: number } {
+  const [, min, max] = /^(\d{1,4}):(\d{1,4})$/.exec(text) ?? []
+  if (min === undefined || Number(min) > Number(max)) {
+    throw usage(`--replicas takes min:max, not "${text}"`)
+  }
+  return { min: Number(min), max: Number(max) }
+}
+
+export const addStageKey: Run<{ readonly saveKey?: string }> = async (context, { saveKey }) => {
+  const client = await context.connect()
+  const file = reserveKeyFile(context, saveKey)
+  const key = await client.stages.addKey(refOf(context))
+  const shown = keepKey(context, file, key, 'stageKey')
+  await context.out.show({
+    data: shown,
+    table: () => formatRecord(shown),
+    names: () => [key.keyId],
+  })
+}
+
+const operate =
+  (operation: StageOperation): Run<{ readonly yes?: boolean }> =>
+  async (context, { yes }) => {
+    const ref = refOf(context)
+    if (operation === 'terminate') {
+      await confirm(
+        context,
+        `All instances of ${ref} will end, for every pipeline that uses it.`,
+        yes,
+      )
+    }
+    const { stages } = await context.connect()
+    const { instances: _, contracts: __, ...head } = await stages.operate(ref, operation)
+    await context.out.show({ data: head, table: () => formatRecord(head), names: () => [ref] })
+  }
+
+export const stageOperations = Object.fromEntries(
+  STAGE_OPERATIONS.map((operation) => [operation, operate(operation)]),
+) as Record<StageOperation, Run<{ readonly yes?: boolean }>>
+
+export const showTelemetry: Run = async (context) => {
+  const { callIfThere } = await import('../missing.ts')
+  const client = await context.connect()
+  const figures = await callIfThere(
+    client,
+    '/v1/stages/{ref}/telemetry',
+    'figures of single stages',
+    () => client.stages.telemetry(refOf(context)),
+  )
+  await context.out.show({ data: figures, table: () => formatRecord(figures), names: () => [] })
+}

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { readContexts, writeContexts } from '../config/contexts.ts'
+import type { Context, Run } from '../context.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { Failure } from '../failure.ts'
+import type { Io } from '../io.ts'
+import { parseInteger } from '../pairs.ts'
+
+type UpFlags = { readonly port?: string; readonly only?: string; readonly foreground?: boolean }
+
+const CONTEXT = 'local'
+
+export const up: Run<UpFlags> = async (context, flags) => {
+  const { io } = context
+  const repository = findRepository(io.cwd)
+  const port = parseInteger('--port', flags.port, 1, 65_535)
+  const env = { ...io.env, ...(port === undefined ? {} : { WEIR_PORT: String(port) }) }
+  const args = [
+    ...(flags.only === undefined ? [] : [`--only=${flags.only}`]),
+    ...(flags.foreground === true ? ['--foreground'] : []),
+  ]
+  const status = await launch(repository, 'up.ts', args, env)
+  if (status === 0 && flags.foreground !== true) keepContext(context, repository)
+  return status
+}
+
+export const down: Run = async ({ io }) => {
+  return launch(findRepository(io.cwd), 'down.ts', [], io.env)
+}
+
+/** The checkout that a folder is in, also where it is not its root. */
+export function findRepository(cwd: string): string {
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    if (isRepository(folder)) return folder
+    if (folder === dirname(folder)) break
+  }
+  throw new Failure('this is not inside of a checkout of Weir, which is where it is started from', {
+    exitCode: exitCodes.failure,
+    code: 'no_repository',
+    hint: 'go there and try again; for an installation that runs elsewhere: weir context set',
+  })
+}
+
+/** Whether a folder is the root of a checkout. */
+export function isRepository(folder: string): boolean {
+  const manifest = join(folder, 'package.json')
+  if (!existsSync(join(folder, 'deploy', 'local', 'up.ts')) || !existsSync(manifest)) return false
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string }).name === 'weir'
+}
+
+/** The launcher speaks for itself; Ctrl-C reaches it too, and it ends in its own time. */
+async function launch(
+  repository: string,
+  script: string,
+  args: readonly string[],
+  env: Io['env'],
+): Promise<number> {
+  const main = join(repository, 'deploy', 'local', script)
+  const child = spawn(process.execPath, [main, ...args], { cwd: repository, env, stdio: 'inherit' })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      resolve(signal === null ? (code ?? exitCodes.failure) : exitCodes.interrupted)
+    })
+  })
+}
+
+function keepContext({ io, say }: Context, repository: string): void {
+  const home = resolve(repository, io.env.WEIR_HOME || '.weir')
+  let run: { api?: string; operatorKey?: string }
+  try {
+    run = JSON.parse(readFileSync(join(home, 'run.json'), 'utf8'))
+  } catch {
+    return
+  }
+  const { api, operatorKey: key } = run
+  if (api === undefined || key === undefined) return
+  const { current, contexts } = readContexts(io.env)
+  writeContexts(io.env, {
+    current: current ?? CONTEXT,
+    contexts: { ...contexts, [CONTEXT]: { api, key } },
+  })
+  const isUsed = current === undefined || current === CONTEXT
+  say(
+    `weir: kept as context "${CONTEXT}"${isUsed ? '' : `; to use it: weir context use ${CONTEXT}`}`,
+  )
+}

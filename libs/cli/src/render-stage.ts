@@ -1,0 +1,157 @@
+import type { Stage } from '@weir/client'
+
+export type RenderOptions = {
+  readonly image: string
+  /** `host:port`, comma separated, as the containers see them. */
+  readonly brokers: string
+  readonly namespace: string
+}
+
+const PORT = 9_464
+/** Longer than a stage takes to drain (WEIR_STOP_GRACE_MS), so that it is not killed meanwhile. */
+const STOP_SECONDS = 30
+
+/** `locate@1` → `weir-stage-locate-1`. */
+const resourceName = (ref: string): string => `weir-stage-${ref.replace('@', '-')}`
+
+const environment = (stage: Stage, brokers: string): Record<string, string> => ({
+  ...stage.spec.env,
+  WEIR_KAFKA_BROKERS: brokers,
+  WEIR_HTTP_HOST: '0.0.0.0',
+  WEIR_HTTP_PORT: String(PORT),
+})
+
+/** One instance beyond the partitions would have nothing to do. */
+const replicasOf = ({ spec, partitions }: Stage): number =>
+  Math.min(partitions, Math.max(1, spec.replicas?.min ?? 1))
+
+/** A service for a compose file; the key comes from the environment of whoever starts it. */
+export function toCompose(stage: Stage, { image, brokers }: RenderOptions): unknown {
+  const variable = `WEIR_STAGE_KEY_${stage.ref.replace(/[@-]/g, '_').toUpperCase()}`
+  // Compose would take a dollar sign for the start of a variable.
+  const literal = Object.entries(environment(stage, brokers)).map(([name, value]) => [
+    name,
+    value.replaceAll('$', '$$$$'),
+  ])
+  const limits = limitsOf(stage)
+  return {
+    services: {
+      [`stage-${stage.ref.replace('@', '-')}`]: {
+        image,
+        environment: {
+          ...Object.fromEntries(literal),
+          WEIR_STAGE_KEY: `\${${variable}:?the key of ${stage.ref}}`,
+        },
+        deploy: {
+          replicas: replicasOf(stage),
+          ...(limits === undefined ? {} : { resources: { limits } }),
+        },
+        init: true,
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        restart: 'unless-stopped',
+        stop_grace_period: `${STOP_SECONDS}s`,
+      },
+    },
+  }
+}
+
+function limitsOf({ spec }: Stage): Record<string, string> | undefined {
+  const limits = spec.resources?.limits as { cpu?: unknown; memory?: unknown } | undefined
+  if (typeof limits !== 'object' || limits === null) return undefined
+  return {
+    ...(limits.cpu === undefined ? {} : { cpus: toCpus(String(limits.cpu)) }),
+    ...(limits.memory === undefined ? {} : { memory: toComposeMemory(String(limits.memory)) }),
+  }
+}
+
+/** `500m` is half a processor. */
+const toCpus = (text: string): string =>
+  text.endsWith('m') ? String(Number(text.slice(0, -1)) / 1_000) : text
+
+/** `512Mi` → `512m`: what compose calls a megabyte is 1024² bytes too. */
+const toComposeMemory = (text: string): string => text.replace(/i?$/, '').toLowerCase()
+
+/** A Deployment, what keeps it up while nodes are drained, and what it may talk to. */
+export function toKubernetes(stage: Stage, options: RenderOptions): readonly unknown[] {
+  const { image, brokers, namespace } = options
+  const name = resourceName(stage.ref)
+  const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'weir' }
+  const selector = { matchLabels: { 'app.kubernetes.io/name': name } }
+  const metadata = { name, namespace, labels }
+  const env = Object.entries(environment(stage, brokers)).map(([key, value]) => ({
+    name: key,
+    value,
+  }))
+  const probe = (path: string) => ({ httpGet: { path, port: 'http' }, timeoutSeconds: 3 })
+  const container = {
+    name: 'stage',
+    image,
+    env: [
+      ...env,
+      { name: 'WEIR_STAGE_KEY', valueFrom: { secretKeyRef: { name, key: 'stage-key' } } },
+    ],
+    ports: [{ name: 'http', containerPort: PORT }],
+    ...(stage.spec.resources === undefined ? {} : { resources: stage.spec.resources }),
+    startupProbe: { ...probe('/healthz'), periodSeconds: 2, failureThreshold: 30 },
+    readinessProbe: { ...probe('/readyz'), periodSeconds: 5 },
+    livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 6 },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  }
+  return [
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        replicas: replicasOf(stage),
+        selector,
+        // One more first, then one less: the partitions always have somebody who takes them.
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        template: {
+          metadata: { labels },
+          spec: {
+            automountServiceAccountToken: false,
+            terminationGracePeriodSeconds: STOP_SECONDS,
+            securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+            containers: [container],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata,
+      spec: { maxUnavailable: 1, selector },
+    },
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata,
+      spec: {
+        podSelector: selector,
+        policyTypes: ['Ingress', 'Egress'],
+        ingress: [{ ports: [{ port: PORT, protocol: 'TCP' }] }],
+        egress: [
+          {
+            ports: [
+              { port: 53, protocol: 'UDP' },
+              { port: 53, protocol: 'TCP' },
+            ],
+          },
+          { ports: brokerPorts(brokers).map((port) => ({ port, protocol: 'TCP' })) },
+        ],
+      },
+    },
+  ]
+}
+
+function brokerPorts(brokers: string): number[] {
+  return [...new Set(brokers.split(',').map((broker) => Number(broker.split(':').at(-1))))]
+}
