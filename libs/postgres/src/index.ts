@@ -6,7 +6,13 @@ export { constraintOf, sqlStateOf, toWeirError } from './errors.ts'
 export { type Lease, releaseLease, renewLease, takeLease } from './leases.ts'
 export { type MigrateOptions, type Migration, migrate, readMigrations } from './migrate.ts'
 export { createPool, type Pool, type PoolOptions } from './pool.ts'
-export { admitJobs, type JobAnswer, type NewJob, type RefusingQuota } from './queries/admit.ts'
+export {
+  admitJobs,
+  admitJobsIn,
+  type JobAnswer,
+  type NewJob,
+  type RefusingQuota,
+} from './queries/admit.ts'
 export { type AuditEntry, insertAudit, listAudit } from './queries/audit.ts'
 export { type ClaimedJob, type ClaimRequest, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'

@@ -10,14 +10,17 @@ import {
 } from '@weir/kafka'
 import {
   admitJobs,
+  admitJobsIn,
   asRole,
   asTenant,
   checkRole,
   createPool,
   findApiKey,
   getJob,
+  type JobAnswer,
   type NewJob,
   type Pool,
+  withTenant,
 } from '@weir/postgres'
 import { type Config, type Logger, type ReadyCheck, toKafkaConnection } from '@weir/runtime'
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
@@ -32,6 +35,7 @@ import { createInstances, type Instances } from './stages/instances.ts'
 import { createStageControl, type StageControl } from './stages/stage-control.ts'
 import { type Admission, type Admitted, createAdmission } from './submit/admission.ts'
 import { createHints } from './submit/hints.ts'
+import { toMismatch } from './submit/refusal.ts'
 import { createTargets, type Targets } from './submit/targets.ts'
 
 export type ControlConfig = Config<typeof controlSettings>
@@ -112,13 +116,29 @@ export function createControl(
     producer.send([{ topic: topics.changes, partition: 0, key: null, value }]),
   )
 
+  /** None of a batch gets in where one of its idempotency keys was used with another body. */
+  async function admitAll(tenant: string, jobs: readonly NewJob[]): Promise<JobAnswer[]> {
+    if (jobs.every((job) => job.idempotencyKey === null)) {
+      return admitJobs(pool, tenant, jobs, { allOrNone: true })
+    }
+    return withTenant(pool, tenant, async (tx) => {
+      const answers = await admitJobsIn(tx, jobs, { allOrNone: true })
+      const mismatch = answers.findIndex((one) => one.outcome === 'repeated' && !one.sameBody)
+      // Thrown in the transaction: what was admitted beside it is taken back.
+      if (mismatch !== -1) throw toMismatch(`/jobs/${mismatch}/idempotencyKey`)
+      return answers
+    })
+  }
+
   /** The statement, and the time that it gave to what it admitted: one for all of them. */
   async function admit(
     tenant: string,
     jobs: readonly NewJob[],
     allOrNone: boolean,
   ): Promise<Admitted[]> {
-    const answers = await admitJobs(pool, tenant, jobs, { allOrNone })
+    const answers = await (allOrNone
+      ? admitAll(tenant, jobs)
+      : admitJobs(pool, tenant, jobs, { allOrNone }))
     const first = answers.find(({ outcome }) => outcome === 'admitted')
     if (first?.outcome !== 'admitted') return answers as Admitted[]
     admittedAt.delete(tenant)

@@ -140,6 +140,21 @@ test('a batch that does not fit leaves nothing behind', async () => {
   assert.deepEqual(await countOf(tenant), { jobs: 5, queue: 5, queued: 5 })
 })
 
+test('a batch with a key that was used for another body leaves nothing behind', async () => {
+  const tenant = await tenantWith()
+  const first = await submit(one, tenant, 'said before', 'k')
+  const jobs = [{ input: 1 }, { input: 2, idempotencyKey: 'k' }, { input: 3, idempotencyKey: 'l' }]
+  const path = '/v1/pipelines/p/jobs/batch'
+  const refused = await one.call('POST', path, { key: tenant.key, body: { jobs } })
+  assert.deepEqual([refused.status, refused.body.code], [422, 'idempotency_mismatch'])
+  assert.equal(refused.body.errors[0].path, '/jobs/1/idempotencyKey')
+  assert.deepEqual(await countOf(tenant), { jobs: 1, queue: 1, queued: 1 })
+  const said = { input: 'said before', idempotencyKey: 'k' }
+  const mixed = await one.call('POST', path, { key: tenant.key, body: { jobs: [jobs[0], said] } })
+  assert.equal(mixed.body.ids[1], first.body.id)
+  assert.deepEqual(await countOf(tenant), { jobs: 2, queue: 2, queued: 2 })
+})
+
 test('an input above the tenant’s quota is too large, and does not hold up what is behind it', async () => {
   const tenant = await tenantWith({ maxPayloadBytes: 100 })
   const answers = await Promise.all(

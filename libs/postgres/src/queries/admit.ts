@@ -2,6 +2,7 @@ import { bandOf, defaults } from '@weir/contracts'
 import { arrayLiteral } from '../array-literal.ts'
 import type { Pool } from '../pool.ts'
 import { asTenant } from '../single-statements.ts'
+import type { Tx } from '../statement.ts'
 
 export type NewJob = {
   readonly id: string
@@ -64,9 +65,18 @@ export async function admitJobs(
   jobs: readonly NewJob[],
   options: { readonly allOrNone: boolean },
 ): Promise<JobAnswer[]> {
+  return admitJobsIn(asTenant(pool, tenant), jobs, options)
+}
+
+/** The same in a transaction of the tenant: for callers that take it back where an answer displeases. */
+export async function admitJobsIn(
+  tx: Tx,
+  jobs: readonly NewJob[],
+  options: { readonly allOrNone: boolean },
+): Promise<JobAnswer[]> {
   if (jobs.length === 0) return []
   const column = <T>(pick: (job: NewJob) => T): T[] => jobs.map(pick)
-  const rows = await asTenant(pool, tenant).query<Row>({
+  const rows = await tx.query<Row>({
     name: 'admit-jobs',
     text: `select admitted, quota, retry_after_ms as "retryAfterMs", repeat_index as "repeatIndex",
         repeat_job as "repeatJob", repeat_same as "repeatSame"

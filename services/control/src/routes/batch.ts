@@ -102,19 +102,6 @@ export function addBatchRoutes(app: App, control: Control): void {
         const since = performance.now() - (control.admittedAt(tenant) ?? Number.NEGATIVE_INFINITY)
         throw toRefusal(refused, since)
       }
-      const mismatch = answers.findIndex((one) => one.outcome === 'repeated' && !one.sameBody)
-      if (mismatch !== -1) {
-        const message = 'was used with another body'
-        throw new WeirError(
-          'idempotency_mismatch',
-          'An idempotency key was used with another body.',
-          {
-            errors: [
-              { path: `/jobs/${mismatch}/idempotencyKey`, code: 'idempotency_mismatch', message },
-            ],
-          },
-        )
-      }
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')
       for (const { outcome } of answers) {

@@ -1,4 +1,4 @@
-import { limits, WeirError } from '@weir/contracts'
+import { limits } from '@weir/contracts'
 import { Type } from 'typebox'
 import { mayReadPayloads } from '../auth/caller.ts'
 import type { Control } from '../control.ts'
@@ -15,7 +15,7 @@ import { showJob } from '../jobs/load-job.ts'
 import { waitForEnd } from '../jobs/wait-for-end.ts'
 import { idempotencyKeySchema, submitSchema } from '../submit/job-schema.ts'
 import { findInputFaults, inputText, invalidInput, toNewJob } from '../submit/prepare.ts'
-import { toRefusal } from '../submit/refusal.ts'
+import { toMismatch, toRefusal } from '../submit/refusal.ts'
 
 export const SUBMIT_ERRORS = [
   'invalid_input',
@@ -66,10 +66,7 @@ export function addSubmitRoutes(app: App, control: Control): void {
         throw toRefusal(answer, since)
       }
       if (answer.outcome === 'repeated' && !answer.sameBody) {
-        throw new WeirError(
-          'idempotency_mismatch',
-          'The idempotency key was used with another body.',
-        )
+        throw toMismatch('/idempotency-key')
       }
       scope.jobId = answer.id
       reply.header('location', `/v1/jobs/${answer.id}`)

@@ -50,3 +50,11 @@ export function toRefusal(
       return quota satisfies never
   }
 }
+
+/** An idempotency key that was used with another body; `path` is where it stands in the request. */
+export function toMismatch(path: string): WeirError {
+  const message = 'was used with another body'
+  return new WeirError('idempotency_mismatch', 'An idempotency key was used with another body.', {
+    errors: [{ path, code: 'idempotency_mismatch', message }],
+  })
+}
