@@ -201,8 +201,8 @@ table weir.jobs
   constraint jobs_pkey PRIMARY KEY (tenant_id, id)
   constraint jobs_priority_check CHECK (((priority >= 0) AND (priority <= 255)))
   constraint jobs_status_check CHECK ((status = ANY (ARRAY['open'::text, 'completed'::text, 'completed_with_failures'::text, 'failed'::text, 'cancelled'::text, 'dropped'::text])))
-  CREATE INDEX jobs_correlation_idx ON weir.jobs USING btree (tenant_id, correlation_id)
-  CREATE INDEX jobs_pipeline_idx ON weir.jobs USING btree (tenant_id, pipeline, id)
+  CREATE INDEX jobs_correlation_idx ON weir.jobs USING btree (correlation_id, tenant_id)
+  CREATE INDEX jobs_pipeline_idx ON weir.jobs USING btree (pipeline, tenant_id, id)
   CREATE INDEX jobs_unsuccessful_idx ON weir.jobs USING btree (tenant_id, id) WHERE (status = ANY (ARRAY['completed_with_failures'::text, 'failed'::text, 'cancelled'::text, 'dropped'::text]))
   row security enabled and forced
   policy jobs_base as permissive for all to weir_control, weir_definer using true with check true
