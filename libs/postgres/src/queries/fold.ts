@@ -61,10 +61,11 @@ export async function commitFold(pool: Pool, fold: Fold): Promise<'committed' | 
     },
   ]
   const usage = usageOf(fold)
-  // A statement of its own: those behind it see what the admissions that held a row committed.
-  if (usage.size > 0) statements.push(lockUsage([...usage.keys()]))
+  // Before the lock: nobody else writes these rows, and submits and claims of the tenant go on.
   if (fold.chunks.length > 0) statements.push(insertChunks(fold.chunks))
   if (fold.payloads.length > 0) statements.push(insertPayloads(fold.payloads))
+  // A statement of its own: those behind it see what the admissions that held a row committed.
+  if (usage.size > 0) statements.push(lockUsage([...usage.keys()]))
   if (fold.endedSteps.length > 0) statements.push(updateEndedSteps(fold.endedSteps))
   if (fold.ended.length > 0) statements.push(endRuns(fold.ended, usage))
   else if (usage.size > 0) statements.push(addStoredBytes(usage))
@@ -141,7 +142,8 @@ const updateEndedSteps = (runs: Fold['endedSteps']): Statement => ({
 })
 
 // A run is counted out only where its row in in_flight goes, so a second end changes no gauge; a
-// job whose run was superseded is left as it is.
+// job whose run was superseded is left as it is. The rows in in_flight are read once more, as they
+// were before the delete: a join with what it returns would compare each with each.
 const endRuns = (ended: readonly EndedRun[], usage: ReadonlyMap<string, number>): Statement => ({
   name: 'fold-end-runs',
   text: `
@@ -153,7 +155,7 @@ const endRuns = (ended: readonly EndedRun[], usage: ReadonlyMap<string, number>)
     gone as (
       delete from in_flight f using ending e
       where f.tenant_id = e.tenant_id and f.job_id = e.job_id and f.run = e.run
-      returning f.tenant_id, f.job_id, f.claimed_at, f.not_after
+      returning f.tenant_id
     ),
     counted as (
       update tenant_usage u
@@ -166,9 +168,9 @@ const endRuns = (ended: readonly EndedRun[], usage: ReadonlyMap<string, number>)
     update jobs j
     set status = e.status, finished_at = to_timestamp(e.finished_ms / 1000.0),
         last_seq = e.last_seq, error = e.error, failed_step = e.failed_step,
-        dispatched_at = g.claimed_at, not_after = g.not_after
+        dispatched_at = f.claimed_at, not_after = f.not_after
     from ending e
-    left join gone g on g.tenant_id = e.tenant_id and g.job_id = e.job_id
+    left join in_flight f on f.tenant_id = e.tenant_id and f.job_id = e.job_id and f.run = e.run
     where j.tenant_id = e.tenant_id and j.id = e.job_id and j.run = e.run and j.status = 'open'`,
   values: [
     ended.map((each) => each.tenant),

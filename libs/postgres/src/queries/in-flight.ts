@@ -23,10 +23,11 @@ const listText = `
          (extract(epoch from f.claimed_at) * 1000)::bigint as "claimedAt",
          (extract(epoch from f.not_after) * 1000)::bigint as "notAfter",
          f.cancelling, f.ended_steps as "endedSteps",
-         exists (
-           select from job_log l
-           where l.tenant_id = f.tenant_id and l.job_id = f.job_id and l.run = f.run
-         ) as "hasEvents"
+         -- Not exists(): that may be answered by reading the whole log once.
+         (
+           select true from job_log l
+           where l.tenant_id = f.tenant_id and l.job_id = f.job_id and l.run = f.run limit 1
+         ) is not null as "hasEvents"
   from in_flight f
   where $1::uuid is null or (f.tenant_id, f.job_id) > ($1::uuid, $2::uuid)
   order by f.tenant_id, f.job_id
