@@ -12,7 +12,7 @@ const sendSpansOf = new WeakMap<Envelope, number>()
 const identity = ({ job, tenant, correlation, meta }: Envelope): Attributes => ({
   'messaging.system': 'kafka',
   'messaging.message.conversation_id': correlation,
-  'weir.tenant': tenant,
+  'weir.tenant.id': tenant,
   'weir.job.id': job,
   'weir.run': meta.run,
   'weir.step': meta.step,

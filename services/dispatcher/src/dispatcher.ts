@@ -24,19 +24,13 @@ import {
   takeLease,
   withTransaction,
 } from '@weir/postgres'
-import {
-  isSampled,
-  type Logger,
-  type Metrics,
-  type ReadyCheck,
-  startSpan,
-  traceparentOf,
-} from '@weir/runtime'
+import type { Logger, Metrics, ReadyCheck } from '@weir/runtime'
 import { type Dispatchable, firstMessages } from './first-messages.ts'
 import { relayOutbox } from './outbox-relay.ts'
 import { CLAIM_MAX, pickJobs, type StageCredits } from './pick-jobs.ts'
 import { createPlanShelf } from './plan-shelf.ts'
 import { createRoom } from './room.ts'
+import { markSend } from './send-span.ts'
 import { createStagesView } from './stages-view.ts'
 import { createTicketOffice } from './ticket-office.ts'
 
@@ -170,29 +164,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
         )
         continue
       }
-      const parent = job.traceparent ?? ''
-      const topic = topics.input((plan.steps[0] as Plan['steps'][number]).stage, 'normal')
-      let traceparent = parent
-      if (isSampled(parent)) {
-        const span = startSpan(`send ${topic}`, {
-          kind: 3,
-          parent,
-          attributes: {
-            'messaging.system': 'kafka',
-            'messaging.operation.name': 'send',
-            'messaging.operation.type': 'send',
-            'messaging.destination.name': topic,
-            'messaging.message.conversation_id': job.correlationId,
-            'weir.job.id': job.job,
-            'weir.tenant.id': job.tenant,
-            'weir.run': job.run,
-          },
-        })
-        traceparent = traceparentOf(span) ?? parent
-        span.end()
-      }
       const offset = offsets.get(plan.id) as number
-      records.push(...firstMessages(messages, plan, offset, job, traceparent))
+      const contextOf = (topic: string, id: string) => markSend(job, topic, id)
+      records.push(...firstMessages(messages, plan, offset, job, contextOf))
     }
     // Not under a lease that may have passed on: the next holder produces it then.
     if (!holdsLease()) throw new Error('the lease ran out before a claim was produced')

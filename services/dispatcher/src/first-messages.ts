@@ -21,6 +21,9 @@ export type FirstMessagesOptions = {
 /** A claimed job, as far as its first messages are made of it. */
 export type Dispatchable = Omit<ClaimedJob, 'band' | 'virtualFinish'>
 
+/** The context that a message carries: that of its own span, where the job's trace is recorded. */
+export type ContextOf = (topic: string, messageId: string) => string
+
 /**
  * The records with which a run starts. The same claim always gives the same ids, so producing it
  * again after a takeover does no harm.
@@ -30,20 +33,22 @@ export function firstMessages(
   plan: Plan,
   planOffset: number,
   job: Dispatchable,
-  traceparent: string,
+  contextOf: ContextOf,
 ): OutRecord[] {
   const { topics, tickets } = options
   const { tenant, run, notAfter } = job
   const ticket = tickets.write(plan, { tenant, job: job.job, run, plan: plan.id, notAfter })
   const records: OutRecord[] = []
   for (const message of inputsOf(plan, job.job, run, job.input)) {
+    const lane = options.laneOf(message.target.stage, laneOf(job.priority))
+    const topic = topics.input(message.target.stage, lane)
     const envelope: Envelope = {
       id: message.id,
       cause: '',
       tenant,
       job: job.job,
       correlation: job.correlationId,
-      traceparent,
+      traceparent: contextOf(topic, message.id),
       ticket,
       meta: {
         v: 1,
@@ -62,10 +67,7 @@ export function firstMessages(
       },
     }
     records.push({
-      topic: topics.input(
-        message.target.stage,
-        options.laneOf(message.target.stage, laneOf(job.priority)),
-      ),
+      topic,
       key: message.key,
       value: message.payload,
       headers: encodeEnvelope(envelope),

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { context, type Span, SpanKind, trace } from '@opentelemetry/api'
+import { context, INVALID_SPAN_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api'
 import { newUuid } from '@weir/contracts'
 import { parseTraceparent, startSpan, traceparentOf, withLogContext } from '@weir/runtime'
 import type { Caller } from '../auth/caller.ts'
@@ -28,6 +28,9 @@ declare module 'fastify' {
   }
 }
 
+/** Asked every few seconds by whoever watches: their traces would hide all others. */
+const UNTRACED = new Set(['/healthz', '/readyz', '/metrics'])
+
 const SAFE_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 function openScope(request: Request): RequestScope {
@@ -36,11 +39,13 @@ function openScope(request: Request): RequestScope {
   const parent = parseTraceparent(given)
   const correlation = headers['x-correlation-id']
   const route = routeOptions.url ?? 'unmatched'
-  const span = startSpan(`${method} ${route}`, {
-    kind: SpanKind.SERVER,
-    attributes: { 'http.request.method': method, 'http.route': route },
-    ...(parent === undefined ? { isRoot: true } : { parent: given }),
-  })
+  const span = UNTRACED.has(route)
+    ? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+    : startSpan(`${method} ${route}`, {
+        kind: SpanKind.SERVER,
+        attributes: { 'http.request.method': method, 'http.route': route },
+        ...(parent === undefined ? { isRoot: true } : { parent: given }),
+      })
   const own = traceparentOf(span)
   const isRecorded = own !== undefined && span.spanContext().spanId !== parent?.spanId
   const traceId = isRecorded
