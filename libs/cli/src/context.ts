@@ -1,4 +1,4 @@
-import type { Client } from '@weir/client'
+import type { Client, ClientOptions } from '@weir/client'
 import type { Io } from './io.ts'
 import type { Output } from './output/output.ts'
 import type { CommandSpec } from './tree/spec.ts'
@@ -13,7 +13,7 @@ export type Context = {
   /** A message for people, on stderr. */
   say(line: string): void
   /** The API under the credential that flags, environment and contexts name. */
-  connect(): Promise<Client>
+  connect(overrides?: Pick<ClientOptions, 'retry'>): Promise<Client>
 }
 
 /** Runs a command; a number is its exit status, nothing is 0. */

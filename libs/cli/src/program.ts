@@ -4,7 +4,7 @@ import type { Context, Run } from './context.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { Io } from './io.ts'
 import { createOutput, type Format } from './output/output.ts'
-import { type CommandSpec, optionsOf } from './tree/spec.ts'
+import { type CommandSpec, colorOption, optionsOf, remoteOptions } from './tree/spec.ts'
 import { tree } from './tree/tree.ts'
 
 type Values = TargetOptions & { output?: Format; color?: boolean; json?: boolean }
@@ -36,9 +36,9 @@ async function perform(spec: CommandSpec, args: Context['args'], values: Values,
     tree,
     out: createOutput(io, format, values.color !== false),
     say: (line) => io.stderr.write(`${line}\n`),
-    async connect() {
+    async connect(overrides) {
       const { connect } = await import('./config/connect.ts')
-      return connect(values, io)
+      return connect(values, io, overrides)
     },
   }
   return runCommand?.(context, values)
@@ -113,7 +113,17 @@ function build(io: Io, act: Act, complain: (text: string) => void): Command {
         `  weir submit hello -d '{"values":[1,2,3]}' --wait\n` +
         '  weir get jobs --status failed',
     )
-  for (const spec of tree) add(program, spec, act)
+  // In front of the command they mean the same as behind it.
+  for (const { flags, text } of [...remoteOptions, colorOption]) {
+    program.addOption(new Option(flags, text).hideHelp())
+  }
+  for (const spec of tree) {
+    add(program, spec, (own, words, values) => {
+      const before: Values = program.opts()
+      const color = before.color !== false && values.color !== false
+      return act(own, words, { ...before, ...values, color })
+    })
+  }
   return program
 }
 

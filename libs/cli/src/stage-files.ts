@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { StageKind } from '@weir/contracts/states'
 
 export type StageFile = { readonly path: string; readonly text: string }
+
+const templates = join(import.meta.dirname, '..', 'templates')
 
 const RESERVED = new Set(
   (
@@ -10,17 +14,25 @@ const RESERVED = new Set(
   ).split(' '),
 )
 
-/** The files of a new stage: it puts words into upper case until its author has a better idea. */
+/** The files of a new stage: it does something small until its author has a better idea. */
 export function stageFiles(name: string, kind: StageKind): readonly StageFile[] {
   const id = identifierOf(name)
+  const options = [
+    ...(kind === 'transform' ? [] : [`kind: '${kind}',`]),
+    // An effect outside, or an agent's answer, may differ the second time.
+    ...(kind === 'work' || kind === 'agent' ? [] : ['deterministic: true,']),
+  ].join('\n  ')
+  const fill = (template: string): string =>
+    readFileSync(join(templates, `${template}.txt`), 'utf8')
+      .replaceAll('{{id}}', id)
+      .replaceAll('{{name}}', name)
+      .replace('{{options}}', options)
+  const own = kind === 'route' ? 'route-stage' : 'stage'
   return [
     { path: 'package.json', text: manifestOf(name) },
-    { path: 'src/stage.ts', text: stageOf(name, id, kind) },
-    { path: 'src/stage.test.ts', text: testOf(id, kind) },
-    {
-      path: 'src/main.ts',
-      text: `import { runStage } from '@weir/engine'\nimport { ${id} } from './stage.ts'\n\nawait runStage(${id})\n`,
-    },
+    { path: 'src/stage.ts', text: fill(`${own}.ts`) },
+    { path: 'src/stage.test.ts', text: fill(`${own}.test.ts`) },
+    { path: 'src/main.ts', text: fill('main.ts') },
   ]
 }
 
@@ -40,58 +52,4 @@ function manifestOf(name: string): string {
     dependencies: { '@weir/engine': '0.1.0', '@weir/sdk': '0.1.0', typebox: '1.4.3' },
   }
   return `${JSON.stringify(manifest, null, 2)}\n`
-}
-
-function stageOf(name: string, id: string, kind: StageKind): string {
-  const isRoute = kind === 'route'
-  const result = isRoute
-    ? `return ctx.route([upper === text ? 'loud' : 'quiet'], { text: upper })`
-    : 'return { text: upper }'
-  // An effect outside, or an agent's answer, may differ the second time.
-  const pure = kind === 'work' || kind === 'agent' ? '' : '  deterministic: true,\n'
-  return `import { defineStage, Permanent } from '@weir/sdk'
-import { Type } from 'typebox'
-
-const text = Type.String({ maxLength: 10_000 })
-
-/** Puts words into upper case${isRoute ? ', and tells the loud from the quiet' : ''}. */
-export const ${id} = defineStage({
-  name: '${name}',
-  version: '1.0.0',
-${kind === 'transform' ? '' : `  kind: '${kind}',\n`}  input: Type.Object({ text }),
-  output: Type.Object({ text }),
-${pure}  run({ text }${isRoute ? ', ctx' : ''}) {
-    if (text === '') throw new Permanent('empty_text', 'There is no text')
-    const upper = text.toUpperCase()
-    ${result}
-  },
-})
-`
-}
-
-function testOf(id: string, kind: StageKind): string {
-  const branches =
-    kind === 'route'
-      ? "  assert.deepEqual(outcome.status === 'ok' && outcome.taken, ['quiet'])\n"
-      : ''
-  return `import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { testStage } from '@weir/sdk'
-import { ${id} } from './stage.ts'
-
-test('words are put into upper case', async () => {
-  const { outcome } = await testStage(${id}).run({ text: 'weir' })
-  assert.deepEqual(outcome.status === 'ok' && outcome.output, { text: 'WEIR' })
-${branches}})
-
-test('no text fails for good, with a code', async () => {
-  const { outcome } = await testStage(${id}).run({ text: '' })
-  assert.equal(outcome.status === 'fail' && outcome.error.code, 'empty_text')
-})
-
-test('what has no text is refused', async () => {
-  const { outcome } = await testStage(${id}).run({})
-  assert.equal(outcome.status === 'fail' && outcome.error.class, 'contract')
-})
-`
 }

@@ -26,7 +26,8 @@ export async function submitMany(
   common: Omit<JobRequest, 'input'>,
 ): Promise<number> {
   const { io, out } = context
-  const client = await context.connect()
+  // What a busy server asks for is done here: a smaller batch, not the same one again.
+  const client = await context.connect({ retry: { attempts: 1 } })
   const progress = createProgress(io, 'submitted')
   const ids: string[] = []
   let accepted = 0
@@ -94,8 +95,11 @@ async function* sendInPieces(
       stalledSince = undefined
     } catch (error) {
       if (!ClientError.is(error)) throw error
-      // 429 alone says that nothing of the batch was taken; without keys all else may have been.
-      if (error.status !== 429) throw nameLines(error, piece)
+      // 429 alone says that nothing of the batch was taken; all else may have been, which only keys
+      // make harmless.
+      const hasKeys = piece.every(({ job }) => job.idempotencyKey !== undefined)
+      const isBusy = error.status === 429 || (error.status === 503 && hasKeys)
+      if (!isBusy) throw nameLines(error, piece)
       const now = performance.now()
       stalledSince ??= now
       if (now - stalledSince > STALL_MS) throw error

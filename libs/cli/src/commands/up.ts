@@ -36,7 +36,7 @@ export function findRepository(cwd: string): string {
     if (isRepository(folder)) return folder
     if (folder === dirname(folder)) break
   }
-  throw new Failure('this is not inside of a checkout of Weir, which is where it is started from', {
+  throw new Failure('Weir is started in a checkout of it, and this is none', {
     exitCode: exitCodes.failure,
     code: 'no_repository',
     hint: 'go there and try again; for an installation that runs elsewhere: weir context set',
