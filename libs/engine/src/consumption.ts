@@ -234,6 +234,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
       tick = undefined
       if (isStopping) return
       for (const runner of runners.values()) runner.tick()
+      tasks.tellLong()
       wakeTick(isBusy() ? TICK_BUSY_MS : TICK_IDLE_MS)
     }, inMs)
   }

@@ -153,6 +153,12 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     isFresh: () => control.isFresh(),
     retryDelayMs: ({ step, attempt }) => nextDelayMs(step.retry, attempt, Math.random()),
     onMeasured: (waitMs, workMs) => metrics?.observe(waitMs, workMs),
+    onLong(task, at, waitMs, traceparent) {
+      const { envelope, step, attempt } = task
+      const report = { item: envelope.meta.item, status: 'started', attempt, at, waitMs } as const
+      // Only a hint: that it ended is what must not be lost.
+      reports?.add({ envelope, step, report }, traceparent, () => {})
+    },
     onCleaning: () => registry.touch(),
     onTooManyDetached: () => fatal(new Error('too many handlers did not return when aborted')),
   })
@@ -196,6 +202,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
   }
 
   let sender: ReturnType<typeof createSender> | undefined
+  let reports: ReturnType<typeof createReportWriter> | undefined
 
   /** One step towards what control wants; false where nothing is left to do. */
   const approach = async (): Promise<boolean> => {
@@ -262,7 +269,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       const counts = await admin.partitionCounts([topics.events])
       const partitions = counts.get(topics.events)
       if (partitions === undefined) throw new Error(`the topic ${topics.events} does not exist`)
-      const reports = createReportWriter({
+      reports = createReportWriter({
         producer,
         topics,
         stage: stage.ref,

@@ -45,6 +45,8 @@ export type TaskRunner = {
   abort(task: Task, reason: 'fenced' | 'superseded' | 'stopping'): void
   /** Ends the waiting of an owner that has lost its partition, and aborts what it runs. */
   dropOwner(owner: TaskOwner): void
+  /** Tells of tasks that have been running for a second, once each. */
+  tellLong(): void
   /** While held nothing starts. */
   hold(isHeld: boolean): void
   /** Starts what may start. */
@@ -63,6 +65,8 @@ export type TaskRunnerOptions = {
   readonly isFresh: () => boolean
   readonly retryDelayMs: (task: Task) => number
   readonly onMeasured: (waitMs: number, workMs: number) => void
+  /** A task has been running for a second: worth a report of its own. */
+  readonly onLong: (task: Task, startedAt: number, waitMs: number, traceparent: string) => void
   /** A fenced task has begun or ended its cleanup. */
   readonly onCleaning: () => void
   /** More handlers are detached than an instance may have: it must start anew. */
@@ -73,8 +77,14 @@ type Waiting = { readonly owner: TaskOwner; readonly task: Task }
 type Running = Waiting & {
   readonly aborter: Aborter
   fencedAs: [job: string, run: number] | undefined
+  startedAt: number
+  waitMs: number
+  traceparent: string
+  isTold: boolean
 }
 type Batch = readonly Waiting[]
+
+const LONG_MS = 1_000
 
 export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const { stage, clock, log, counters } = options
@@ -119,7 +129,16 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     const started: Running[] = []
     for (const { owner, task } of batch) {
       if (!owner.start(task)) continue
-      const one = { owner, task, aborter: new Aborter(), fencedAs: undefined }
+      const one: Running = {
+        owner,
+        task,
+        aborter: new Aborter(),
+        fencedAs: undefined,
+        startedAt: 0,
+        waitMs: 0,
+        traceparent: task.envelope.traceparent,
+        isTold: false,
+      }
       running.set(task, one)
       started.push(one)
     }
@@ -159,11 +178,14 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     const { task, owner, aborter } = one
     const startedAt = clock.now()
     const waitMs = rounded(Math.max(0, startedAt - Math.max(task.timestampMs, task.notBefore)))
+    one.startedAt = startedAt
+    one.waitMs = waitMs
     try {
       const { input, fields, links } = readTaskInput(task)
       const from = { topic: owner.topic, partition: owner.partition, group: options.group }
       const { traceparent } = task.envelope
       const span = isSampled(traceparent) ? startProcessSpan(task, from, waitMs, links) : undefined
+      if (span !== undefined) one.traceparent = traceparentOf(span) ?? traceparent
       const sdkTask: SdkTask = {
         input,
         fields,
@@ -173,7 +195,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         log,
         ...(span !== undefined && { span }),
       }
-      return [{ one, sdkTask, span, waitMs }]
+      return [{ one, sdkTask, span }]
     } catch {
       running.delete(task)
       const result = { status: 'fail', error: payloadFault() } as const
@@ -183,13 +205,12 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     }
   }
 
-  const settle = ({ one, span, waitMs }: Attempt, result: TaskResult) => {
-    const { task, owner } = one
+  const settle = ({ one, span }: Attempt, result: TaskResult) => {
+    const { task, owner, waitMs, traceparent } = one
     running.delete(task)
     const { outcome } = result
     const workMs = rounded(result.workMs)
     const error = 'error' in outcome ? outcome.error : undefined
-    const traceparent = (span && traceparentOf(span)) ?? task.envelope.traceparent
     if (span !== undefined) endProcessSpan(span, outcome.status, error)
     options.onMeasured(waitMs, workMs)
     if (one.fencedAs !== undefined) options.onCleaning()
@@ -266,6 +287,15 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     dropOwner(owner) {
       for (const one of running.values()) if (one.owner === owner) abort(one.task, 'stopping')
     },
+    tellLong() {
+      const beforeMs = clock.now() - LONG_MS
+      for (const one of running.values()) {
+        if (one.isTold || one.startedAt > beforeMs) continue
+        one.isTold = true
+        if (one.fencedAs !== undefined) continue
+        options.onLong(one.task, Math.floor(one.startedAt), one.waitMs, one.traceparent)
+      }
+    },
     hold(next) {
       isHeld = next
       if (!isHeld) pumpSoon()
@@ -294,7 +324,6 @@ type Attempt = {
   readonly one: Running
   readonly sdkTask: SdkTask
   readonly span: Span | undefined
-  readonly waitMs: number
 }
 
 const contextOf = (span: Span) => trace.setSpan(context.active(), span)

@@ -206,3 +206,21 @@ test('a batch stage gets messages of one tenant together, one outcome each', asy
   assert.ok(sizes.length < 25, `batches of ${sizes.join(', ')}`)
   assert.ok(Math.max(...sizes) <= 10)
 })
+
+const long = defineStage({
+  name: 'long',
+  version: '1.0.0',
+  run: () => new Promise((resolve) => setTimeout(resolve, 1_300, {})),
+})
+
+test('a task that runs for more than a second is reported as started', async (t) => {
+  const weir = await openInstallation(t, [long])
+  const plan = await weir.publish({ steps: { long: { stage: 'long@1' } } })
+  await weir.ready(weir.start(long))
+  const job = await weir.submit(plan, {})
+  await until('its end', () => weir.reportsOf(job).some(({ status }) => status === 'completed'))
+  assert.deepEqual(
+    weir.reportsOf(job).map(({ status }) => status),
+    ['started', 'completed'],
+  )
+})

@@ -138,6 +138,15 @@ export async function openInstallation(t: TestContext, stages: readonly Stage[])
     }),
   ]
 
+  t.after(async () => {
+    await Promise.all(runsOpen.map((instance) => instance.stop()))
+    runsOpen = []
+    await Promise.all(readers.map((reader) => reader.stop()))
+    await producer.disconnect()
+    await admin.deleteTopics(specs.map(({ topic }) => topic))
+    await admin.disconnect()
+  })
+
   let rowVersion = 0
   const publishStage = async (
     stage: Stage,
@@ -268,19 +277,12 @@ export async function openInstallation(t: TestContext, stages: readonly Stage[])
   const untilReported = async (job: string, step: string, count = 1): Promise<TaskReport[]> => {
     await until(
       `${count} reports of ${step}`,
-      () => reportsOf(job, step).filter(({ status }) => status !== 'retry').length >= count,
+      () =>
+        reportsOf(job, step).filter(({ status }) => status !== 'retry' && status !== 'started')
+          .length >= count,
     )
     return reportsOf(job, step)
   }
-
-  t.after(async () => {
-    await Promise.all(runsOpen.map((instance) => instance.stop()))
-    runsOpen = []
-    await Promise.all(readers.map((reader) => reader.stop()))
-    await producer.disconnect()
-    await admin.deleteTopics(specs.map(({ topic }) => topic))
-    await admin.disconnect()
-  })
 
   return {
     kafka,
