@@ -8,6 +8,8 @@ import {
 
 /** Id of the key under which the ledger checks what stages report. */
 export const LEDGER_KEY_ID = 'k1'
+/** Id of a stage's key from its registration. */
+const FIRST_KEY_ID = 'k1'
 
 /** Writes tickets for the stages on a plan's path and for the ledger. */
 export function createTicketOffice(master: Buffer, keyIdsOf: (stage: string) => readonly string[]) {
@@ -24,7 +26,11 @@ export function createTicketOffice(master: Buffer, keyIdsOf: (stage: string) => 
   return {
     write(plan: Plan, claims: TicketClaims): string {
       const holders = new Set(plan.steps.map((step) => step.stage))
-      const path = [...holders].map((stage) => keyFor(stage, keyIdsOf(stage).at(-1) ?? 'k1'))
+      // A tag for each valid key: instances that still hold an older one go on during a rotation.
+      const path = [...holders].flatMap((stage) => {
+        const ids = keyIdsOf(stage)
+        return (ids.length === 0 ? [FIRST_KEY_ID] : ids).map((id) => keyFor(stage, id))
+      })
       return writeTicket([...path, keyFor('ledger', LEDGER_KEY_ID)], claims)
     },
   }
