@@ -29,7 +29,7 @@ const sizes = {
   full: {
     rounds: 2,
     seconds: 12,
-    warmUpJobs: 4_000,
+    warmUpJobs: 20_000,
     rawItems: 200_000,
     rawWarmUp: 20_000,
     latencySeconds: 15,
@@ -39,7 +39,7 @@ const sizes = {
   quick: {
     rounds: 1,
     seconds: 4,
-    warmUpJobs: 2_000,
+    warmUpJobs: 6_000,
     rawItems: 60_000,
     rawWarmUp: 10_000,
     latencySeconds: 5,
@@ -76,7 +76,6 @@ async function measureThroughput(
   let jobs = 0
   if (isLinear) {
     say('warming up the three-step pipeline')
-    await linear.measure(size.warmUpJobs)
     const { perSecond } = await linear.measure(size.warmUpJobs)
     jobs = countFor(perSecond, size.seconds)
   }
