@@ -533,3 +533,32 @@ test('a duplicate that is read hours after it came is told by the times in the l
   assert.equal(one.owner.partition?.counters.duplicates, 1)
   assertAtRest(script, one)
 })
+
+test('a retry that is read while its older attempt is being sent is not lost with a crash', () => {
+  const script = createScript(line, 'any@1')
+  const one = script.own()
+  script.give({ edge: edgeOf(line, null, 'a') })
+  one.fold()
+  one.run(retry(0))
+  one.land(false)
+
+  // The next owner runs the first attempt again, reads the retry, and dies before it has sent.
+  const two = script.own()
+  two.fold(2)
+  two.run(ok('1'))
+  two.fold()
+  assert.equal(two.owner.ready.size, 0)
+  two.commit()
+
+  const three = script.own()
+  settle(three)
+  script.wait(1_000)
+  script.tick(three)
+  three.run(retry(0))
+  settle(three)
+  script.tick(three)
+  three.run(ok('1'))
+  settle(three)
+  assert.equal(script.sent.length, 1)
+  assertAtRest(script, three)
+})

@@ -8,6 +8,7 @@ import {
   HORIZON_MS,
   noFaults,
   runWorld,
+  SESSION_MS,
   type Setting,
   WORK_MS_MAX,
   type World,
@@ -30,17 +31,22 @@ export function settingOf(seed: number, options: ScheduleOptions = {}): Setting 
     job: `job${at}`,
     plan: planOf(random.pick(shapes), random.pick(FAILURE_MODES)),
   }))
-  const level = random.pick([0.3, 1, 2])
+  const level = random.pick([0.2, 0.5, 1, 3])
   const faults: Faults = {
     crash: 0.006 * level,
-    detach: 0.004 * level,
+    crashAtLand: random.pick([0, 0.02, 0.1]),
+    crashAtCommit: random.pick([0, 0.02, 0.1]),
+    restartMsMax: random.pick([300, 3_000, SESSION_MS]),
+    landsLate: random.pick([0.1, 0.5, 0.9]),
+    detach: 0.004 * Math.min(level, 2),
     rebalance: 0.006 * level,
-    stall: random.pick([0, 0, 0.002]),
+    stall: random.pick([0, 0, 0.005]),
     lostAck: random.pick([0, 0.05, 0.2]),
     duplicate: random.pick([0, 0.01, 0.03]),
     duplicateAgeMs: options.isHard === true ? 20 * HORIZON_MS : HORIZON_MS - 1,
     ledgerCrash: 0.2,
     cancel: random.chance(0.1) ? 0.002 : 0,
+    quietJumpMs: random.pick([0, 3 * HORIZON_MS]),
     jumpMs: random.chance(0.3) ? (options.isHard === true ? 4 * HORIZON_MS : 15_000) : 0,
   }
   return {
@@ -52,7 +58,7 @@ export function settingOf(seed: number, options: ScheduleOptions = {}): Setting 
       fails: isSmooth ? 0 : random.pick([0, 0.05, 0.2]),
       skips: isSmooth ? 0 : random.pick([0, 0.05, 0.2]),
       cancels: isSmooth || random.chance(0.7) ? 0 : 0.05,
-      retries: random.pick([0, 0.1, 0.4]),
+      retries: random.pick([0, 0.1, 0.4, 0.6]),
     },
     faults,
     steps: random.between(200, 1_500),

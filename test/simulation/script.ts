@@ -157,9 +157,9 @@ export function createScript(
           for (let count = 0; count < max; count += 1) if (!owner.foldNext(nowMs)) return
         },
         run(end) {
-          const [task] = owner.ready
+          // What was superseded meanwhile refuses to start.
+          const task = [...owner.ready].find((each) => owner.start(each, nowMs, 0))
           if (task === undefined) throw new Error('no task is ready')
-          if (!owner.start(task, nowMs, 0)) throw new Error('the task may not start')
           owner.end(task, end, nowMs)
           return task
         },

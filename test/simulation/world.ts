@@ -24,6 +24,13 @@ const PARTITIONS = 2
 /** Chances per step of the world; all zero for an undisturbed run. */
 export type Faults = {
   readonly crash: number
+  /** Chances of a crash right after something landed, and right after a commit. */
+  readonly crashAtLand: number
+  readonly crashAtCommit: number
+  /** How long a crashed instance is away, at most. */
+  readonly restartMsMax: number
+  /** Share of what was under way at a crash that lands all the same. */
+  readonly landsLate: number
   readonly detach: number
   readonly rebalance: number
   /** An owner that reads nothing for a while, as under a backlog. */
@@ -34,12 +41,17 @@ export type Faults = {
   readonly duplicateAgeMs: number
   readonly ledgerCrash: number
   readonly cancel: number
-  /** Now and then the clock jumps by up to so much. */
+  /** Now and then the clock jumps by up to so much; at any time, or when nothing is under way. */
   readonly jumpMs: number
+  readonly quietJumpMs: number
 }
 
 export const noFaults: Faults = {
   crash: 0,
+  crashAtLand: 0,
+  crashAtCommit: 0,
+  restartMsMax: 0,
+  landsLate: 0,
   detach: 0,
   rebalance: 0,
   stall: 0,
@@ -49,6 +61,7 @@ export const noFaults: Faults = {
   ledgerCrash: 0,
   cancel: 0,
   jumpMs: 0,
+  quietJumpMs: 0,
 }
 
 export type Setting = {
@@ -218,12 +231,16 @@ export function runWorld(setting: Setting): World {
     }
     if (isGone(request)) {
       // Late: the sender is gone, and what was under way lands within its timeout or never.
-      const lands = !isCalm && nowMs - request.bornAt <= SESSION_MS && random.chance(0.5)
+      const lands =
+        !isCalm && nowMs - request.bornAt <= SESSION_MS && random.chance(faults.landsLate)
       if (lands) land(piece)
       forget()
       return
     }
     land(piece)
+    if (request.instance !== null && !isCalm && random.chance(faults.crashAtLand)) {
+      crash(request.instance)
+    }
     const isInTime = nowMs - request.bornAt <= SESSION_MS / 2
     if (!isCalm && isInTime && random.chance(faults.lostAck)) return
     forget()
@@ -355,6 +372,16 @@ export function runWorld(setting: Setting): World {
     }
   }
 
+  const crash = (instance: Instance) => {
+    if (isCalm || instance.state === 'dead') return
+    say(() => `${instance.name} crashes`)
+    instance.state = 'dead'
+    instance.until = nowMs + random.below(faults.restartMsMax)
+    for (const owner of [...instance.owners]) lose(instance, owner)
+    // Noticed at once where the connection broke, else when the session times out.
+    groupOf(instance.stage).staleSince ??= nowMs - (random.chance(0.7) ? SESSION_MS : 0)
+  }
+
   const isLive = (instance: Instance) => instance.state !== 'dead'
 
   /** Instances whose time is over start anew; groups that miss an owner for long rebalance. */
@@ -439,7 +466,7 @@ export function runWorld(setting: Setting): World {
     }
     const due = [...owner.running].filter(([, { endsAt }]) => endsAt <= clockOf(instance))
     const roll = random.next()
-    if (random.chance(faults.stall)) stalledUntil.set(owner, nowMs + random.below(3 * HORIZON_MS))
+    if (random.chance(faults.stall)) stalledUntil.set(owner, nowMs + random.below(5 * HORIZON_MS))
     const isStalled = (stalledUntil.get(owner) ?? 0) > nowMs
     if (owner.phase === 'refilling' || (roll < 0.45 && !isStalled)) {
       if (owner.foldNext(clockOf(instance))) return
@@ -447,6 +474,10 @@ export function runWorld(setting: Setting): World {
     if (nowMs - (committedAt.get(owner) ?? 0) >= setting.pace.commitEveryMs) {
       committedAt.set(owner, nowMs)
       commit(group, owner)
+      if (random.chance(faults.crashAtCommit)) {
+        crash(instance)
+        return
+      }
     }
     if (random.chance(0.7)) for (const task of [...owner.ready]) startTask(instance, owner, task)
     if (roll < 0.65 && owner.ready.size > 0)
@@ -489,21 +520,29 @@ export function runWorld(setting: Setting): World {
     log.append({ key, envelope, value }, nowMs)
   }
 
+  /** Hours pass for what is parked or waits in a join; nothing else is late afterwards. */
+  const jumpQuietly = () => {
+    const owners = groups.flatMap((group) =>
+      group.owners.flatMap((owner) => (owner === null ? [] : [{ group, owner }])),
+    )
+    const isQuiet = owners.every(
+      ({ owner }) =>
+        owner.phase === 'live' && owner.behind === 0 && owner.ready.size + owner.running.size === 0,
+    )
+    if (!isQuiet || pieces.length > 0) return
+    for (const { group, owner } of owners) commit(group, owner)
+    nowMs += random.below(faults.quietJumpMs)
+  }
+
   const stepWorld = () => {
     const size = random.next()
     nowMs += size < 0.85 ? random.below(20) : size < 0.97 ? random.below(400) : random.below(3_000)
     if (faults.jumpMs > 0 && random.chance(0.004)) nowMs += random.below(faults.jumpMs)
+    if (faults.quietJumpMs > 0 && random.chance(0.02)) jumpQuietly()
     turn()
     const group = random.pick(groups)
     const instance = random.pick(group.instances)
-    if (random.chance(faults.crash) && isLive(instance)) {
-      say(() => `${instance.name} crashes`)
-      instance.state = 'dead'
-      instance.until = nowMs + random.below(SESSION_MS)
-      for (const owner of [...instance.owners]) lose(instance, owner)
-      // Noticed at once where the connection broke, else when the session times out.
-      group.staleSince ??= nowMs - (random.chance(0.5) ? SESSION_MS : 0)
-    }
+    if (random.chance(faults.crash)) crash(instance)
     if (random.chance(faults.detach) && instance.state === 'up') {
       say(() => `${instance.name} loses the group and does not know`)
       instance.state = 'detached'
