@@ -380,7 +380,8 @@ export function createProducer(options: ProducerOptions): Producer {
       .finally(() => {
         recovery = undefined
       })
-    const nextMs = Math.max(...failed.map(({ retryAtMs }) => retryAtMs)) - now
+    // A timer may fire up to a millisecond early, and the lane would then not be looked at again.
+    const nextMs = Math.max(...failed.map(({ retryAtMs }) => retryAtMs)) - now + 2
     void Promise.all([recovery, pause(nextMs, stopping.signal)]).then(pump)
   }
 
@@ -408,6 +409,8 @@ export function createProducer(options: ProducerOptions): Producer {
       send.error ??= expired()
       send.reject(send.error)
     }
+    // Whatever was missed when a backoff ended goes out now.
+    pump()
   }
 
   const expired = (lane?: Lane): KafkaError =>
