@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startServer } from '@weir/client/test-server'
+import { parse, parseAllDocuments } from 'yaml'
+import { runCli } from '../test/support.ts'
+
+const stage = {
+  ref: 'geo-code@2',
+  state: 'active',
+  partitions: 4,
+  spec: {
+    image: 'weir/geo-code:2.1.0',
+    env: { PRICE: '5$', WEIR_LOG_LEVEL: 'debug' },
+    resources: { requests: { cpu: '250m' }, limits: { cpu: '500m', memory: '512Mi' } },
+    replicas: { min: 9, max: 12 },
+  },
+}
+
+async function render(t: Parameters<typeof startServer>[0], ...flags: string[]) {
+  const { baseUrl } = await startServer(t, () => ({ body: stage }))
+  return runCli(['stage', 'render', stage.ref, '--api', baseUrl, ...flags])
+}
+
+test('for compose a stage is a service whose key comes from the environment', async (t) => {
+  const { status, out } = await render(t, '--brokers', 'k1:9092,k2:9092')
+  assert.equal(status, 0)
+  assert.deepEqual(parse(out), {
+    services: {
+      'stage-geo-code-2': {
+        image: 'weir/geo-code:2.1.0',
+        environment: {
+          PRICE: '5$$',
+          WEIR_LOG_LEVEL: 'debug',
+          WEIR_KAFKA_BROKERS: 'k1:9092,k2:9092',
+          WEIR_HTTP_HOST: '0.0.0.0',
+          WEIR_HTTP_PORT: '9464',
+          WEIR_STAGE_KEY: `\${WEIR_STAGE_KEY_GEO_CODE_2:?the key of geo-code@2}`,
+        },
+        // More instances than partitions would be idle.
+        deploy: { replicas: 4, resources: { limits: { cpus: '0.5', memory: '512m' } } },
+        init: true,
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        restart: 'unless-stopped',
+        stop_grace_period: '30s',
+      },
+    },
+  })
+})
+
+test('for Kubernetes it is a Deployment, a budget for disruptions and a NetworkPolicy that fit', async (t) => {
+  const flags = ['--target', 'k8s', '--brokers', 'k1:9093', '--namespace', 'flow', '--image', 'i:1']
+  const { status, out, err } = await render(t, ...flags)
+  assert.equal(status, 0)
+  // biome-ignore lint/suspicious/noExplicitAny: documents of three shapes
+  const documents = parseAllDocuments(out).map((document) => document.toJS()) as any[]
+  const [deployment, budget, policy] = documents
+  assert.deepEqual(
+    documents.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`),
+    ['Deployment', 'PodDisruptionBudget', 'NetworkPolicy'].map(
+      (kind) => `${kind} flow/weir-stage-geo-code-2`,
+    ),
+  )
+  const { matchLabels } = deployment.spec.selector
+  for (const [name, value] of Object.entries(matchLabels)) {
+    assert.equal(deployment.spec.template.metadata.labels[name], value)
+  }
+  assert.deepEqual(budget.spec.selector.matchLabels, matchLabels)
+  assert.deepEqual(policy.spec.podSelector.matchLabels, matchLabels)
+  assert.deepEqual(policy.spec.egress.at(-1), { ports: [{ port: 9093, protocol: 'TCP' }] })
+  const [container] = deployment.spec.template.spec.containers
+  assert.equal(container.image, 'i:1')
+  assert.deepEqual(container.resources, stage.spec.resources)
+  const { env } = container
+  assert.deepEqual(env.at(-1), {
+    name: 'WEIR_STAGE_KEY',
+    valueFrom: { secretKeyRef: { name: 'weir-stage-geo-code-2', key: 'stage-key' } },
+  })
+  assert.match(err, /create secret generic weir-stage-geo-code-2 --from-file=stage-key=FILE/)
+})
