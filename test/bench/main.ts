@@ -103,20 +103,18 @@ async function measureThroughput(
     results.linear.push(sample)
     await paced(sample.perSecond)
   }
-  if (isLinear) await profileUnderLoad(profile, weir, linear, jobs)
+  if (isLinear) await profileUnderLoad(profile, weir, () => linear.measure(jobs))
 }
 
 async function profileUnderLoad(
   names: readonly string[],
   weir: Weir,
-  linear: Linear,
-  jobs: number,
+  load: () => Promise<unknown>,
 ): Promise<void> {
   for (const name of names) {
     const pid = weir.pids[name]
     if (pid === undefined) throw new Error(`--profile: no process is named ${name}`)
-    const load = linear.measure(jobs)
-    const [profile] = await Promise.all([takeProfile(pid, profileSeconds), load])
+    const [profile] = await Promise.all([takeProfile(pid, profileSeconds), load()])
     const path = join(repositoryDir, '.weir', 'bench', `${name}.cpuprofile`)
     writeFileSync(path, JSON.stringify(profile))
     console.log(`\n${name}, ${profileSeconds} s under load:\n${formatHotSpots(profile)}`)
@@ -150,7 +148,12 @@ async function measureLatency(
   }
 }
 
-async function measureFanOut(results: Results, size: Sizes, weir: Weir): Promise<void> {
+async function measureFanOut(
+  results: Results,
+  { profile }: Options,
+  size: Sizes,
+  weir: Weir,
+): Promise<void> {
   const fanOut = createFanOut(weir)
   say('warming up the fan-out')
   await fanOut.measure(10)
@@ -165,6 +168,7 @@ async function measureFanOut(results: Results, size: Sizes, weir: Weir): Promise
     say(`fan-out: ${sample.itemsPerSecond.toFixed(0)} items/s`)
     results.fanOut.push(sample)
   }
+  await profileUnderLoad(profile, weir, () => fanOut.measure(jobs))
 }
 
 async function measureAll(options: Options): Promise<Results> {
@@ -202,7 +206,7 @@ async function measureAll(options: Options): Promise<Results> {
       results.idle.push(await measureIdle(weir, size.idleSeconds))
     }
     await measureThroughput(results, options, size, raw, weir, linear)
-    if (options.parts.includes('fan-out')) await measureFanOut(results, size, weir)
+    if (options.parts.includes('fan-out')) await measureFanOut(results, options, size, weir)
     if (options.parts.includes('latency')) await measureLatency(results, size, raw, weir, linear)
     if (options.parts.includes('idle')) {
       say(`idle for ${size.idleSeconds} s, after the load`)

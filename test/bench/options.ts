@@ -6,7 +6,7 @@ export type Part = (typeof PARTS)[number]
 export type Options = {
   readonly isQuick: boolean
   readonly parts: readonly Part[]
-  /** Names of processes to take a CPU profile of while the three-step pipeline is loaded. */
+  /** Names of processes to take a CPU profile of, under the load of each throughput part. */
   readonly profile: readonly string[]
 }
 

@@ -1,13 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { Kafka, logLevel } from 'kafkajs'
+import { connectKafka, createAdmin } from '@weir/kafka'
 import type { Answer, FeederAnswer, FeederOrder, SinkAnswer, SinkOrder } from './messages.ts'
 
 const partitions = 4
 const startMaxMs = 30_000
 const roundMaxMs = 120_000
 const stopMaxMs = 10_000
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 export type Round = { readonly fed: FeederAnswer; readonly drained: SinkAnswer }
 
@@ -24,16 +25,11 @@ let chains = 0
 export async function startChain(brokers: string): Promise<Chain> {
   chains += 1
   const topics = Array.from({ length: 4 }, (_, hop) => `baseline.${process.pid}.${chains}.${hop}`)
-  const admin = new Kafka({
-    clientId: 'baseline-admin',
-    brokers: brokers.split(','),
-    logLevel: logLevel.ERROR,
-  }).admin()
-  await admin.connect()
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1 })),
+  // Only the work is done with the raw client: its admin may not find the topics it has just made.
+  const admin = createAdmin({
+    kafka: connectKafka({ brokers: brokers.split(','), clientId: 'baseline-admin', log: silent }),
   })
+  await admin.createTopics(topics.map((topic) => ({ topic, partitions })))
 
   const start = (program: string, ...args: string[]): ChildProcess =>
     fork(join(import.meta.dirname, `${program}.ts`), args, {
@@ -55,7 +51,7 @@ export async function startChain(brokers: string): Promise<Chain> {
   }
   const stop = async (): Promise<void> => {
     await Promise.all(Object.values(children).map(stopChild))
-    await admin.deleteTopics({ topics }).catch(() => {})
+    await admin.deleteTopics(topics).catch(() => {})
     await admin.disconnect()
   }
   try {
