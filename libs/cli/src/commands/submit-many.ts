@@ -11,6 +11,8 @@ const BATCH_JOBS = 1_000
 const BATCH_BYTES = 8 * 1024 * 1024
 /** After this long without a single accepted job the server will not take them today. */
 const STALL_MS = 15 * 60_000
+const WAIT_MAX_MS = 60_000
+const PROBE_MS = 1_000
 
 type Entry = { readonly line: number; readonly job: BatchJob; readonly bytes: number }
 
@@ -103,12 +105,21 @@ async function* sendInPieces(
       const now = performance.now()
       stalledSince ??= now
       if (now - stalledSince > STALL_MS) throw error
-      const waitMs = Math.min(60_000, (error.retryAfterS ?? 1) * 1_000)
+      const waitMs = waitAfter(error, piece.length)
       note(`${error.code}, going on in ${Math.ceil(waitMs / 1_000)} s`)
       size = Math.max(1, Math.floor(piece.length / 2))
       await pause(waitMs, undefined, { signal })
     }
   }
+}
+
+/**
+ * What the server asks for is meant for the batch as it was. Where a quota has no room for all of
+ * it, the half of it is worth a try soon: there may be room for that now.
+ */
+function waitAfter({ code, retryAfterS = 1 }: ClientError, jobs: number): number {
+  const isWorthATry = code === 'quota_exceeded' && jobs > 1
+  return Math.min(isWorthATry ? PROBE_MS : WAIT_MAX_MS, retryAfterS * 1_000)
 }
 
 /** `/jobs/3/input` of a batch means nothing to who wrote lines. */
