@@ -15,7 +15,8 @@ test('instances come and go under load: partitions move or stay, and every task 
   const first = [fan, work, total].map((stage) => weir.start(stage))
   await weir.ready(...first)
   const jobs: string[] = []
-  const done = () => weir.reports.filter(({ run }) => run.step === 'total').length
+  const done = () =>
+    new Set(weir.reports.flatMap(({ run }) => (run.step === 'total' ? [run.job] : []))).size
   const feed = async (count: number) => {
     for (let i = 0; i < count; i += 1) jobs.push(await weir.submit(plan, { n: jobs.length }))
   }
