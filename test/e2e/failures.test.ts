@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import type { InstanceRecord } from '@weir/contracts'
+import { createProducer } from '@weir/kafka'
 import { act, once } from '../support/act-step.ts'
 import { readNoted, startedSteps } from '../support/noted.ts'
 import { startSystem } from '../support/system.ts'
@@ -327,4 +329,58 @@ test('an input that breaks the pipeline’s own contract is refused at the door'
   assert.ok((refused.body.errors?.length ?? 0) > 0)
   const { status } = await client.run('typed', { n: 1 })
   assert.equal(status, 'completed')
+})
+
+test('records that are delivered twice are done once, and counted', async () => {
+  await client.publish('doubled', {
+    steps: {
+      split: act('range', { config: { n: 10, log } }),
+      it: act('double', { after: [{ step: 'split', each: true }], config: { log } }),
+      all: act('sum', { after: [{ step: 'it', gather: true }], config: { log } }),
+    },
+  })
+  const ids = await client.submitBatch('doubled', Array(50).fill(0))
+  await client.allEnded(ids)
+  const topic = system.topics.input('act@1', 'normal')
+  const ours = (await system.read(topic)).filter(({ headers }) =>
+    ids.includes(headers['weir-job'] ?? ''),
+  )
+  const before = { lines: readNoted(log).length, events: await client.events(ids[0] as string) }
+  const suppressed = async () => {
+    const records = await system.read(system.topics.registry)
+    const latest = new Map(records.map(({ key, value }) => [key?.toString(), value?.toString()]))
+    const ofAct = [...latest.values()]
+      .map((value) => JSON.parse(value ?? '{}') as Partial<InstanceRecord>)
+      .find(({ stage }) => stage === 'act@1')
+    return ofAct?.counters?.duplicatesSuppressed ?? Number.NaN
+  }
+  const counted = await suppressed()
+  const edges = ours.filter(({ headers }) => {
+    const { kind } = JSON.parse(headers['weir-meta'] ?? '{}') as { kind?: string }
+    return kind === 'data'
+  })
+  // The first messages, the elements, and what goes to the gathers.
+  assert.equal(edges.length, 50 * (1 + 10 + 10))
+  const producer = createProducer({ kafka: system.kafka })
+  try {
+    await producer.connect()
+    await producer.send(
+      edges.map(({ partition, key, value, headers }) => ({
+        topic,
+        partition,
+        key,
+        value,
+        headers,
+      })),
+    )
+  } finally {
+    await producer.disconnect()
+  }
+  await until(
+    'the duplicates to be counted',
+    async () => (await suppressed()) >= counted + edges.length,
+  )
+  assert.equal(await suppressed(), counted + edges.length)
+  assert.equal(readNoted(log).length, before.lines, 'nothing has run again')
+  assert.deepEqual(await client.events(ids[0] as string), before.events)
 })

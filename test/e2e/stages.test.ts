@@ -241,3 +241,39 @@ test('a compatible version takes over under load: nothing fails, nothing is lost
   }
   assert.deepEqual([...versions].sort(), ['1.0.0', '1.1.0'])
 })
+
+test('three instances share the work of six partitions, and one told to stop drops nothing', async () => {
+  const names = ['shared.1', 'shared.2', 'shared.3']
+  const start = (name: string) => system.start({ name, file: 'act', partitions: 6 })
+  await start('shared.1')
+  await Promise.all([start('shared.2'), start('shared.3')])
+  await until('each to have two partitions of each lane', async () => {
+    const { instances } = await stageOf('shared@1')
+    return instances.length === 3 && instances.every(({ partitions }) => partitions.length === 4)
+  })
+  const config = { ms: 20, log }
+  await client.publish('shared', { steps: { only: act('slow', { stage: 'shared@1', config }) } })
+  const inputs = Array.from({ length: 600 }, (_, index) => index)
+  const spread = await client.submitBatch('shared', inputs)
+  await client.allEnded(spread)
+  const pids = readNoted(log).flatMap(({ job, pid }) => (spread.includes(job) ? [pid] : []))
+  assert.equal(pids.length, inputs.length)
+  const shares = names.map((name) => {
+    const own = system.pid(name)
+    return pids.filter((pid) => pid === own).length / pids.length
+  })
+  for (const share of shares) assert.ok(Math.abs(share - 1 / 3) <= 0.07, `shares are ${shares}`)
+
+  const ids = await client.submitBatch('shared', inputs)
+  await until('the work to be under way', () => startOrder(ids).length > 20)
+  const stoppingAt = performance.now()
+  await system.stopStage('shared.2')
+  assert.ok(performance.now() - stoppingAt < 10_000, 'it stopped within its grace')
+  const jobs = await client.allEnded(ids, 60_000)
+  assert.deepEqual(
+    jobs.map(({ result }) => result),
+    inputs,
+  )
+  const started = startOrder(ids)
+  assert.equal(started.length, new Set(started).size, 'no task was started twice')
+})

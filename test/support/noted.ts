@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 export type Noted = {
   readonly what: string
   readonly at: number
+  /** The process that has run the attempt. */
+  readonly pid: number
   readonly tenant: string
   readonly job: string
   readonly run: number

@@ -33,7 +33,8 @@ const wait = (ms: number, signal: AbortSignal) =>
 const note = (told: Told, ctx: StageContext, what: string) => {
   if (told.log === undefined) return
   const { tenant, job, run, step, item, attempt, idempotencyKey } = ctx
-  const line = { what, at: Date.now(), tenant, job, run, step, item, attempt, idempotencyKey }
+  const by = { at: Date.now(), pid: process.pid }
+  const line = { what, ...by, tenant, job, run, step, item, attempt, idempotencyKey }
   appendFileSync(told.log, `${JSON.stringify(line)}\n`)
 }
 
