@@ -14,14 +14,17 @@ const root = join(import.meta.dirname, '..')
 process.chdir(root)
 
 /** Each takes both cores for itself. */
-const ALONE = ['test/e2e/', 'test/faults/', 'deploy/']
+const ALONE = ['test/e2e/', 'test/faults/', 'deploy/', 'libs/cli/test/']
+
+/** Needs a container engine: `make test-containers`. */
+const APART = 'test/containers/'
 
 const wanted = process.argv.slice(2)
 const isIgnored = (path: string) => path.includes('node_modules')
 const all = globSync('{libs,services,deploy,test}/**/*.test.ts', { exclude: isIgnored }).sort()
 const files =
   wanted.length === 0
-    ? all
+    ? all.filter((file) => !file.startsWith(APART))
     : wanted.flatMap((path) =>
         statSync(path).isDirectory()
           ? all.filter((file) => file.startsWith(join(path, '/')))
