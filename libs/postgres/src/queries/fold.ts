@@ -35,6 +35,7 @@ export type Fold = {
   readonly fromOffset: number
   readonly toOffset: number
   readonly owner: string
+  /** Their events are what `JSON.stringify` writes. */
   readonly chunks: readonly (JobKey & LogChunk)[]
   readonly ended: readonly EndedRun[]
   /** All steps of a run that have ended so far, for runs that go on. */
@@ -96,18 +97,22 @@ const lockUsage = (tenants: readonly string[]): Statement => ({
   values: [tenants],
 })
 
+// As JSON the events hold no raw control character, and so can be told apart by one: in an array each
+// of their quotes would be escaped here and read back there.
+const SEPARATOR = '\u0001'
+
 const insertChunks = (chunks: Fold['chunks']): Statement => ({
   name: 'fold-chunks',
   text: `insert into job_log (tenant_id, job_id, from_seq, to_seq, run, events)
     select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[],
-      $6::text[])`,
+      string_to_array($6::text, chr(1)))`,
   values: [
     chunks.map((each) => each.tenant),
     chunks.map((each) => each.job),
     chunks.map((each) => each.fromSeq),
     chunks.map((each) => each.toSeq),
     chunks.map((each) => each.run),
-    chunks.map((each) => each.events),
+    chunks.map((each) => each.events).join(SEPARATOR),
   ],
 })
 
