@@ -4,6 +4,7 @@ import {
   deriveTicketKey,
   type JobEvent,
   newUuid,
+  PAYLOAD_HEADERS,
   type PipelineDocument,
   type Plan,
   type RunReports,
@@ -184,6 +185,42 @@ test('what was written is not written again when its records are read again afte
       [6, 'job.completed', undefined],
     ],
   )
+})
+
+test('a large output that comes after the end of its run is let go', async () => {
+  const { addJob, open, report, log } = createWorld(line)
+  const job = addJob()
+  for (const step of ['a', 'b', 'c']) report(job, step, {})
+  const fold = open()
+  await fold.read(log, NOW)
+  const write = fold.collect(NOW, false)
+  assert.ok(write)
+  fold.committed(write.fold)
+  const claims = { tenant, job, run: 1, plan: line.id, notAfter: NOW + 60_000 }
+  const late: KafkaRecord = {
+    topic: 'weir.events',
+    partition: 0,
+    offset: 3,
+    timestamp: NOW,
+    key: null,
+    value: Buffer.from('"large"'),
+    headers: {
+      [PAYLOAD_HEADERS.kind]: 'output',
+      [PAYLOAD_HEADERS.tenant]: tenant,
+      [PAYLOAD_HEADERS.job]: job,
+      [PAYLOAD_HEADERS.run]: '1',
+      [PAYLOAD_HEADERS.plan]: claims.plan,
+      [PAYLOAD_HEADERS.notAfter]: String(claims.notAfter),
+      [PAYLOAD_HEADERS.tag]: `k1=${tagFor(key, claims)}`,
+      [PAYLOAD_HEADERS.step]: 'a',
+    },
+  }
+  await fold.read([late], NOW)
+  const rest = fold.collect(NOW, false)
+  assert.ok(rest)
+  assert.deepEqual([rest.fold.payloads, rest.fold.toOffset], [[], 4])
+  fold.committed(rest.fold)
+  assert.equal(fold.collect(NOW, false), null)
 })
 
 test('a report without a valid tag, or under another tenant, changes nothing', async () => {

@@ -268,13 +268,11 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
         dirty.add(book)
       }
       const writes: RunBook[] = []
+      let toOffset = position
       for (const book of dirty) {
         const isDue = nowMs - book.unwrittenSince >= HOLD_MS || book.unwrittenBytes > HOLD_BYTES
         if (all || book.ended || isDue) writes.push(book)
-      }
-      let toOffset = position
-      for (const book of dirty) {
-        if (!writes.includes(book)) toOffset = Math.min(toOffset, book.unwrittenFrom)
+        else toOffset = Math.min(toOffset, book.unwrittenFrom)
       }
       const isIdle = dirty.size === 0 && toOffset > committedOffset
       if (writes.length === 0 && payloads.length === 0 && !isIdle) return null
@@ -319,7 +317,11 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     },
     committed(fold) {
       committedOffset = fold.toOffset
-      payloads = payloads.filter((payload) => !fold.payloads.includes(payload))
+      // One that came late has no run any more; one that came early waits for its run.
+      const written = new Set(fold.payloads)
+      payloads = payloads.filter(
+        (payload) => !written.has(payload) && !over.has(keyOf(payload.job, payload.run)),
+      )
       for (const chunk of fold.chunks) {
         const key = keyOf(chunk.job, chunk.run)
         const book = books.get(key)
