@@ -1,6 +1,6 @@
 # Every target works as the only command on a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench check install
+.PHONY: help up down demo test test-containers bench check install
 # One target after the other: test starts what check must not run beside.
 .NOTPARALLEL:
 
@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 installed := node_modules/.weir-installed
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 up: install ## Start Weir in the background: Kafka, Postgres, the platform, the demo stages
 	@node deploy/local/up.ts
@@ -22,6 +22,9 @@ demo: install ## Run real data through a pipeline and compare the result with an
 
 test: check ## Run everything that CI runs
 	@node test/run.ts
+
+test-containers: install ## Build the images, run the demo in docker compose, kill and scale containers
+	@node --test --test-timeout=1800000 test/containers/compose.test.ts
 
 bench: install ## Measure throughput and latency
 	@node test/bench/main.ts

@@ -1,7 +1,8 @@
 /**
  * Runs the test suites: `node test/run.ts [files or folders…]`, everything without arguments. Starts
  * one Kafka and one Postgres for the run (or takes those that WEIR_TEST_KAFKA and
- * WEIR_TEST_POSTGRES_ADMIN name), hands their addresses to the test files, and stops them again.
+ * WEIR_TEST_POSTGRES_ADMIN name), hands their addresses to the test files, and stops them again. They
+ * are containers where an engine answers that has their images, else plain processes.
  * The suites that start whole systems run one after the other, after the others.
  */
 import { spawn } from 'node:child_process'
@@ -9,6 +10,8 @@ import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startInfrastructure } from '../deploy/local/infrastructure.ts'
+import { findMissingContainers } from './support/container-engine.ts'
+import { KAFKA_IMAGE, POSTGRES_IMAGE, startContainers } from './support/containers.ts'
 
 const root = join(import.meta.dirname, '..')
 process.chdir(root)
@@ -44,11 +47,18 @@ function runTests(tests: string[], concurrency: number, env: NodeJS.ProcessEnv):
   })
 }
 
+async function startKafkaAndPostgres() {
+  const missing = await findMissingContainers([KAFKA_IMAGE, POSTGRES_IMAGE])
+  const source = missing === undefined ? 'containers' : `plain processes: ${missing}`
+  process.stderr.write(`test: Kafka and Postgres are ${source}\n`)
+  return missing === undefined ? startContainers() : startInfrastructure({ home })
+}
+
 const home = mkdtempSync(join(tmpdir(), 'weir-test-'))
 let failed = true
 try {
   const given = process.env.WEIR_TEST_KAFKA !== undefined
-  const infrastructure = given ? undefined : await startInfrastructure({ home })
+  const infrastructure = given ? undefined : await startKafkaAndPostgres()
   try {
     const env = {
       ...process.env,
