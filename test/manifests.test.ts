@@ -109,6 +109,18 @@ test('compose publishes on loopback only, and holds no secret', () => {
   assert.doesNotMatch(read('docker-compose.yml'), /(?:PASSWORD|_KEY|_URL): *['"]?(?:weir|postgres)/)
 })
 
+test('a container of compose mounts the secrets that it reads, and no others', () => {
+  for (const [name, { environment = {}, volumes = [] }] of Object.entries(services)) {
+    const folders = (paths: readonly unknown[]) => [
+      ...new Set(paths.flatMap((path) => /^\/secrets\/\w+/.exec(String(path)) ?? [])),
+    ]
+    const mounted = folders(volumes.map((volume: string) => volume.split(':')[1]))
+    if (name === 'secrets' || name === 'register') continue
+    assert.deepEqual(mounted, folders(Object.values(environment)), name)
+    for (const volume of volumes) if (/\/secrets\//.test(volume)) assert.match(volume, /:ro$/, name)
+  }
+})
+
 test('every container of compose has a bound, and no more rights than it needs', () => {
   const names = Object.keys(services)
   eachEquals(names, (name) => services[name].cap_drop, ['ALL'])

@@ -46,7 +46,10 @@ async function publish(name: string): Promise<void> {
 before(async () => {
   if (skip) return
   const up = ['up', '--detach', '--build', '--wait', '--wait-timeout', String(START_MS / 1_000)]
-  await compose.compose(up, BUILD_AND_START_MS)
+  await compose.compose(up, BUILD_AND_START_MS).catch(async (error) => {
+    process.stderr.write(`${await compose.compose(['logs', '--no-color', '--tail', '20'])}\n`)
+    throw error
+  })
   base = await compose.address('control', 8080)
   operatorKey = await compose.compose([
     ...['exec', '-T', 'control', 'cat', '/secrets/control/operator-key'],

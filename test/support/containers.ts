@@ -25,10 +25,17 @@ export async function startContainers(): Promise<Containers> {
   // Ryuk removes what a killed run leaves behind; where it cannot be had, `stop` alone has to do.
   if (!(await hasImage(RYUK_IMAGE))) process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'
   const starts = await Promise.allSettled([startKafka(), startPostgres()])
+  const onSignal = () => void stop().finally(() => process.exit(1))
+  let stopping: Promise<unknown> | undefined
   const stop = async () => {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     const started = starts.filter((start) => start.status === 'fulfilled')
-    await Promise.all(started.map(({ value }) => value.container.stop({ removeVolumes: true })))
+    stopping ??= Promise.all(
+      started.map(({ value }) => value.container.stop({ removeVolumes: true })),
+    )
+    await stopping
   }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const [kafka, postgres] = starts
   if (kafka.status === 'fulfilled' && postgres.status === 'fulfilled')
     return { kafka: kafka.value, postgres: postgres.value, stop }
