@@ -378,12 +378,16 @@ test('ok, then cancel: the run ends and the step is diverged', () => {
   settle(two)
   assert.deepEqual(
     script.sent.map(({ kind }) => kind),
-    ['skipped'],
+    ['failed'],
   )
   const { state, say, end } = createRun(line)
   for (const { step, report } of script.reports) say(step.name, report)
-  say('b', { status: 'skipped', took: [[edgeOf(line, 'a', 'b'), '', 'skipped']] })
-  assert.equal(end()?.status, 'completed')
+  say('b', {
+    status: 'skipped',
+    failedBefore: true,
+    took: [[edgeOf(line, 'a', 'b'), '', 'failed']],
+  })
+  assert.notEqual(end()?.status, 'completed')
   assert.ok(isDiverged(state, line, 'a'))
 })
 

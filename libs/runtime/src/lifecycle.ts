@@ -1,7 +1,7 @@
 import { readConfig } from './config.ts'
 import { withDeadline } from './deadline.ts'
 import { createHealth, type Health, type ReadyCheck } from './health.ts'
-import { createLogger, flushLogs, type Logger } from './logger.ts'
+import { createLogger, drainLogs, flushLogs, type Logger } from './logger.ts'
 import { whole } from './settings.ts'
 import { logSettings } from './shared-settings.ts'
 import { shutdownTelemetry } from './telemetry.ts'
@@ -74,7 +74,7 @@ export async function runService(
     const fail = (error: unknown): void => {
       if (stopping.signal.aborted) return
       failure = error
-      log.fatal({ err: error }, 'a part of the process cannot go on')
+      log.error({ err: error }, 'a part of the process cannot go on')
       stopping.abort()
     }
     const starting = start({ name, log, health, signal: stopping.signal, fail })
@@ -102,7 +102,7 @@ export async function runService(
   }
   await shutdownTelemetry()
   clearInterval(alive)
-  flushLogs()
+  await drainLogs()
   setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 

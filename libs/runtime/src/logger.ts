@@ -16,7 +16,9 @@ export type LoggerOptions = {
 const BUFFER_MAX_BYTES = 4 * 1024 * 1024
 
 let droppedLines = 0
-const outputs = new Set<{ flushSync(): void }>()
+/** Standard output, once per process: two buffers before it would mix up the order of lines. */
+let output: ReturnType<typeof pino.destination> | undefined
+const DRAIN_CAP_MS = 1_000
 
 /**
  * One JSON line per event, with the active span and the log context in it. Writing never blocks
@@ -44,14 +46,27 @@ export function droppedLogLines(): number {
   return droppedLines
 }
 
-/** Writes out what is buffered; for the end of the process. */
+/** Writes out what is buffered, in order; waits for at most a second. For an orderly end. */
+export async function drainLogs(): Promise<void> {
+  const draining = output
+  if (draining === undefined) return
+  let timer: NodeJS.Timeout | undefined
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DRAIN_CAP_MS)
+    draining.flush(() => resolve())
+  })
+  clearTimeout(timer)
+}
+
+/**
+ * Writes out what is buffered, at once: for a process that ends now. Lines of which the writing is
+ * under way come after those written here.
+ */
 export function flushLogs(): void {
-  for (const output of outputs) {
-    try {
-      output.flushSync()
-    } catch {
-      // Standard output is gone: there is nowhere left to say so.
-    }
+  try {
+    output?.flushSync()
+  } catch {
+    // Standard output is gone: there is nowhere left to say so.
   }
 }
 
@@ -68,12 +83,12 @@ function mixin(): object {
 }
 
 function openOutput(): DestinationStream {
-  const output = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_MAX_BYTES })
+  if (output !== undefined) return output
+  output = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_MAX_BYTES })
   output.on('drop', () => {
     droppedLines += 1
   })
   // A reader that went away (EPIPE) must not take the process with it.
   output.on('error', () => {})
-  outputs.add(output)
   return output
 }

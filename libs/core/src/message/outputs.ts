@@ -58,11 +58,13 @@ function isTaken(edge: PlanEdge, result: TaskResult): boolean {
   return edge.when === null || (result.taken?.includes(edge.when) ?? false)
 }
 
-/** The marker that stands for a result on an edge that gets no data. */
+/**
+ * The marker that stands for a result on an edge that gets no data. A handler that cancels its run
+ * sends `failed`: with `skipped` a join would run on what else is there before the fence arrives.
+ */
 function markerOf(result: TaskResult): 'skipped' | 'failed' {
-  if (result.status === 'fail') return 'failed'
-  if (result.status === 'skip' && result.failedBefore) return 'failed'
-  return 'skipped'
+  if (result.status === 'skip') return result.failedBefore ? 'failed' : 'skipped'
+  return result.status === 'ok' ? 'skipped' : 'failed'
 }
 
 /**
