@@ -24,7 +24,7 @@ const secretVariables: Record<SecretName, string> = {
 
 // Settings of the user's own shell reach every process, save what the launcher sets itself and
 // whatever may be a credential; how to reach the user's own Kafka or Postgres is passed as a whole.
-const launcherVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|POSTGRES_(?:ADMIN_)?URL$)/
+const launcherVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|TEST_|POSTGRES_(?:ADMIN_)?URL$)/
 const credential = /KEY|PASSWORD|SECRET|TOKEN/
 
 /** The whole environment of one process: a stage is given no database, a service only its own role. */
@@ -37,7 +37,7 @@ export function makeProcessEnv(
     ...inheritSettings(subject.databaseRole !== undefined),
     NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
     WEIR_KAFKA_BROKERS: options.kafka,
-    WEIR_SERVICE_NAME: subject.name,
+    WEIR_SERVICE_NAME: subject.stage === undefined ? subject.name : `stage-${subject.name}`,
     WEIR_HTTP_HOST: '127.0.0.1',
     WEIR_HTTP_PORT: String(options.httpPort),
   }

@@ -48,7 +48,7 @@ export async function runStage(stage: Stage): Promise<void> {
       kafka: connectKafka({ ...toKafkaConnection(config), clientId: `stage-${stage.name}`, log }),
       keys: [key],
       prefix: config.prefix,
-      log: log.child({ stage: stage.ref }),
+      log,
       metrics,
       graceMs: Math.max(0, config.stopGraceMs - CLOSE_MS),
       onFatal: fail,
