@@ -7,7 +7,7 @@ export function readChange(value: Buffer | null): readonly string[] {
     const record = JSON.parse(value.toString()) as ChangeRecord
     return record.kind === 'runs' ? record.runs.map(({ job }) => job) : []
   } catch {
-    // A hint: waiters look each second anyway.
+    // A hint: waiters look now and then anyway.
     return []
   }
 }

@@ -60,7 +60,7 @@ function eventsOf(job: Job, chunks: readonly LogChunk[], after: number): JobEven
   return readChunks(chunks, after)
 }
 
-type Shown = Pick<ViewOptions, 'payloads' | 'outputs' | 'input' | 'traceUrl'>
+export type Shown = Pick<ViewOptions, 'payloads' | 'outputs' | 'input' | 'traceUrl'>
 
 /** A job as the API answers it; undefined where the tenant has no such job. */
 export async function showJob(
@@ -70,8 +70,19 @@ export async function showJob(
   shown: Shown,
 ) {
   const loaded = await loadJob(control.pool, tenant, id, { input: shown.input && shown.payloads })
-  if (loaded === undefined) return undefined
-  const { job, events } = loaded
+  return loaded && viewLoaded(control, tenant, loaded, shown)
+}
+
+export type JobAnswer = ReturnType<typeof viewJob>
+
+/** The same, where the job is at hand. */
+export async function viewLoaded(
+  control: Pick<Control, 'pool' | 'plans'>,
+  tenant: string,
+  { job, events }: LoadedJob,
+  shown: Shown,
+): Promise<JobAnswer> {
+  const { id } = job
   const plan = await control.plans(tenant, job)
   const waitingFor =
     job.status === 'queued' ? await whyQueued(control.pool, tenant, job, plan) : null

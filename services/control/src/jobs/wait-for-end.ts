@@ -1,20 +1,32 @@
 import { isTerminal } from '@weir/contracts'
-import { asTenant, getJob } from '@weir/postgres'
 import type { Control } from '../control.ts'
 import { notFound } from '../http/not-found.ts'
+import { type JobAnswer, loadJob, type Shown, viewLoaded } from './load-job.ts'
 
-/** Waits until the job's run has ended: true, or false at `untilMs` (by `performance.now()`). */
+/** A job that was admitted just now has hardly ended: its end is announced before it is looked for. */
+const FRESH_LOOK_MS = 200
+
+export type Wait = {
+  /** By `performance.now()`. */
+  readonly untilMs: number
+  readonly signal: AbortSignal
+  /** Admitted by the caller, this very moment. */
+  readonly isFresh: boolean
+}
+
+/** Waits until the job's run has ended: the job as the API answers it, or undefined after the time. */
 export async function waitForEnd(
-  { pool, waiters }: Pick<Control, 'pool' | 'waiters'>,
+  control: Pick<Control, 'pool' | 'waiters' | 'plans'>,
   tenant: string,
   id: string,
-  untilMs: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const ended = await waiters.until(id, untilMs, signal, async () => {
-    const job = await getJob(asTenant(pool, tenant), tenant, id)
-    if (job === undefined) throw notFound()
-    return isTerminal(job.status) ? true : undefined
-  })
-  return ended === true
+  { untilMs, signal, isFresh }: Wait,
+  shown: Shown,
+): Promise<JobAnswer | undefined> {
+  const input = shown.input && shown.payloads
+  const look = async () => {
+    const loaded = await loadJob(control.pool, tenant, id, { input })
+    if (loaded === undefined) throw notFound()
+    return isTerminal(loaded.job.status) ? viewLoaded(control, tenant, loaded, shown) : undefined
+  }
+  return control.waiters.until(id, untilMs, signal, look, isFresh ? FRESH_LOOK_MS : 0)
 }

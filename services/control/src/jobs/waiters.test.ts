@@ -40,6 +40,20 @@ test('a lost hint is made up for within about a second', async () => {
   assert.ok(performance.now() - start < 1_500)
 })
 
+test('a first look that may wait comes with the first change', async () => {
+  const waiters = createWaiters()
+  let looks = 0
+  const look = async () => ++looks
+  const start = performance.now()
+  const waiting = waiters.until('a', start + 60_000, never, look, 50_000)
+  await new Promise(setImmediate)
+  assert.equal(looks, 0)
+  waiters.wake('a')
+  assert.equal(await waiting, 1)
+  await waiters.until('a', start + 60_000, never, look, 20)
+  assert.ok(performance.now() - start < 10_000)
+})
+
 test('waiting ends with its time, or with the connection', async () => {
   const waiters = createWaiters()
   const look = async () => undefined

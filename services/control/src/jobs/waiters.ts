@@ -1,19 +1,25 @@
 import { WeirError } from '@weir/contracts'
 
 const WAITERS_MAX = 20_000
-/** A lost hint costs a waiter at most this long. */
+/**
+ * A lost hint costs a waiter this long, and as long as it has waited already, up to the maximum: in
+ * an overload those who wait must not become the load.
+ */
 const POLL_MS = 1_000
+const POLL_MAX_MS = 5_000
 
 export type Waiters = {
   /**
-   * Looks, and looks again when the job is said to have changed and each second, until `look`
-   * answers something, the time is over or the signal aborts: then undefined.
+   * Looks, and looks again when the job is said to have changed and now and then, until `look`
+   * answers something, the time is over or the signal aborts: then undefined. The first look waits
+   * for up to `firstLookMs` (default 0) for a change: for a job that cannot have changed yet.
    */
   until<T>(
     jobId: string,
     deadlineMs: number,
     signal: AbortSignal,
     look: () => Promise<T | undefined>,
+    firstLookMs?: number,
   ): Promise<T | undefined>
   /** The job has changed, and perhaps ended. */
   wake(jobId: string): void
@@ -37,7 +43,7 @@ export function createWaiters(now: () => number = () => performance.now()): Wait
   }
 
   return {
-    async until(jobId, deadlineMs, signal, look) {
+    async until(jobId, deadlineMs, signal, look, firstLookMs = 0) {
       if (count >= WAITERS_MAX) {
         throw new WeirError('unavailable', 'Too many requests wait for jobs.', { retryAfterS: 1 })
       }
@@ -46,11 +52,12 @@ export function createWaiters(now: () => number = () => performance.now()): Wait
       const remove = add(jobId, bell.ring)
       signal.addEventListener('abort', bell.ring, { once: true })
       try {
-        for (;;) {
+        if (firstLookMs > 0) await bell.heard(Math.min(deadlineMs - now(), firstLookMs))
+        for (let pollMs = POLL_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
           const found = await look()
           const leftMs = deadlineMs - now()
           if (found !== undefined || leftMs <= 0 || signal.aborted) return found
-          await bell.heard(Math.min(leftMs, POLL_MS))
+          await bell.heard(Math.min(leftMs, pollMs))
         }
       } finally {
         remove()

@@ -76,16 +76,19 @@ export function addJobRoutes(app: App, control: Control): void {
       const { include = '', wait = 0 } = request.query
       const caller = callerOf(request)
       const wanted = new Set(include.split(',').filter((one) => INCLUDABLE.has(one)))
-      if (wait > 0) {
-        const signal = whenGone(reply, control.closing)
-        await waitForEnd(control, tenant, id, start + wait, signal)
-      }
-      const job = await showJob(control, tenant, id, {
+      const shown = {
         payloads: mayReadPayloads(caller),
         outputs: wanted.has('outputs'),
         input: wanted.has('input'),
         traceUrl: caller.role === 'operator' ? control.jaegerUrl : undefined,
-      })
+      }
+      if (wait > 0) {
+        const signal = whenGone(reply, control.closing)
+        const until = { untilMs: start + wait, signal, isFresh: false }
+        const ended = await waitForEnd(control, tenant, id, until, shown)
+        if (ended !== undefined) return ended
+      }
+      const job = await showJob(control, tenant, id, shown)
       if (job === undefined) throw notFound()
       return job
     },

@@ -75,8 +75,10 @@ export function addSubmitRoutes(app: App, control: Control): void {
       const { wait = 0 } = request.query
       if (wait > 0) {
         const signal = whenGone(reply, control.closing)
-        const hasEnded = await waitForEnd(control, tenant, answer.id, start + wait, signal)
-        if (hasEnded) return showJob(control, tenant, answer.id, shown)
+        const isFresh = answer.outcome === 'admitted'
+        const until = { untilMs: start + wait, signal, isFresh }
+        const ended = await waitForEnd(control, tenant, answer.id, until, shown)
+        if (ended !== undefined) return ended
       }
       reply.status(202)
       if (wait > 0 || answer.outcome === 'repeated') {
