@@ -46,6 +46,7 @@ export type ConsumptionOptions = {
   readonly counters: EngineCounters
   readonly isFenced: (job: string, run: number) => boolean
   readonly retryDelayMs: Parameters<typeof createPartitionRunner>[0]['retryDelayMs']
+  readonly instalmentOf: Parameters<typeof createPartitionRunner>[0]['instalmentOf']
   readonly sessionTimeoutMs: number
   /** Partitions were assigned, restored, lost or stopped. */
   readonly onPartitions: () => void
@@ -100,6 +101,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
       horizonMs: horizonMs(),
       isFenced: options.isFenced,
       retryDelayMs: options.retryDelayMs,
+      instalmentOf: options.instalmentOf,
       joinBytesMax: Math.floor(JOIN_BYTES_MAX / Math.max(1, assigned)),
       mayProduce,
       seek: (offset) => consumer.seek(topic, partition, offset),

@@ -74,6 +74,7 @@ export type PartitionRunnerOptions = {
   readonly horizonMs: number
   readonly isFenced: (job: string, run: number) => boolean
   readonly retryDelayMs: PartitionOptions['retryDelayMs']
+  readonly instalmentOf: PartitionOptions['instalmentOf']
   readonly joinBytesMax: number
   /** False while the last confirmed heartbeat is too old to produce anything. */
   readonly mayProduce: () => boolean
@@ -89,8 +90,6 @@ export type PartitionRunnerOptions = {
 
 const QUEUE_HIGH = { records: 1_000, bytes: 8 * 1024 * 1024 }
 const QUEUE_LOW = { records: 500, bytes: 4 * 1024 * 1024 }
-/** Messages of a fan-out that may be under way to a stage at once. */
-const INSTALMENT = 500
 
 export function createPartitionRunner(options: PartitionRunnerOptions): PartitionRunner {
   const { topic, partition, lane, stage, keys, plans, sender, tasks, clock, counters } = options
@@ -363,7 +362,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
         isFenced: options.isFenced,
         retryDelayMs: options.retryDelayMs,
         joinBytesMax: options.joinBytesMax,
-        instalmentOf: () => INSTALMENT,
+        instalmentOf: options.instalmentOf,
       })
       state = 'running'
       if (protocol.restoreFrom >= offset) endRefill(protocol)

@@ -54,6 +54,8 @@ export type StageInstance = {
 }
 
 const INIT_MS = 60_000
+/** Messages of a fan-out under way to a stage at once, where its operator allows as many. */
+const INSTALMENT_MAX = 500
 const HOOK_MS = 5_000
 const METRICS_MS = 1_000
 
@@ -185,6 +187,8 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       counters,
       isFenced: (job, run) => control.isFenced(job, run),
       retryDelayMs: (policy, attempt) => nextDelayMs(policy, attempt, Math.random()),
+      instalmentOf: (ref) =>
+        Math.min(INSTALMENT_MAX, control.stageOf(ref)?.inFlightMax ?? INSTALMENT_MAX),
       sessionTimeoutMs,
       onPartitions() {
         if (consumption?.isRestored() === true) ready.resolve()

@@ -47,6 +47,7 @@ const LEASE = 'dispatcher'
 const LEASE_TERM_MS = 5_000
 const LEASE_RENEW_MS = 1_500
 const POLL_MS = 250
+const RELEASED_MS = 10
 const RECONCILE_MS = 5_000
 const SWEEP_KEYS_MS = 60_000
 const HEADS_MAX = 1_000
@@ -95,6 +96,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   let lease: Lease | undefined
   let renewedAtMs = Number.NEGATIVE_INFINITY
   let hinted = false
+  /** Jobs were waiting at the last look. */
+  let hasBacklog = false
+  let later: NodeJS.Timeout | undefined
   let stageCredits: StageCredits | undefined
   let wake: () => void = () => {}
   let lastTurnMs = performance.now()
@@ -102,6 +106,11 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const hint = () => {
     hinted = true
     wake()
+  }
+
+  const hintLater = () => {
+    later = undefined
+    hint()
   }
 
   const readControl = (records: readonly KafkaRecord[]) => {
@@ -120,9 +129,15 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     for (const { value } of records) {
       if (value === null) continue
       const change = JSON.parse(value.toString()) as ChangeRecord
-      if (change.kind === 'runs') for (const run of change.runs) room.apply(run)
+      if (change.kind === 'queued') hint()
+      else {
+        for (const run of change.runs) room.apply(run)
+        // Room matters at once where jobs wait for it. Where none did, an end can still release the
+        // next job of an ordering key, which may wait a moment.
+        if (hasBacklog) hint()
+        else later ??= setTimeout(hintLater, RELEASED_MS)
+      }
     }
-    hint()
   }
   const changes = createReader({
     kafka,
@@ -177,7 +192,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   /** One claim and its messages; true where there may be more to do at once. */
   const dispatch = async (): Promise<boolean> => {
     const heads = await listQueueHeads(pool, HEADS_MAX)
-    if (heads.length === 0) return false
+    hasBacklog = heads.length > 0
+    if (!hasBacklog) return false
     const plans = await shelf.load(heads.map((head) => head.planId))
     const { picks, bandLimits, credits, isTight } = pickJobs(heads, plans, room, stageCredits)
     stageCredits = credits
@@ -282,7 +298,15 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   }
 
   let reconciledAt = performance.now()
+  let relayedAt = 0
   let sweptAt = performance.now()
+
+  const relayDue = async (now: number) => {
+    if (now - relayedAt < POLL_MS) return
+    relayedAt = now
+    const count = await relayOutbox(pool, producer)
+    if (count > 0) relayed.inc({}, count)
+  }
 
   const turn = async (): Promise<boolean> => {
     await keepLease()
@@ -291,10 +315,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       await takeOver()
       leading = true
     }
-    const outbox = await relayOutbox(pool, producer)
-    if (outbox > 0) relayed.inc({}, outbox)
-    const more = await dispatch()
     const now = performance.now()
+    const [more] = await Promise.all([dispatch(), relayDue(now)])
     if (now - reconciledAt > RECONCILE_MS) {
       reconciledAt = now
       await reconcile()
@@ -344,6 +366,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     ],
     async stop() {
       stopped = true
+      clearTimeout(later)
       wake()
       await running
       const held = lease

@@ -38,6 +38,8 @@ const HELD_AFTER_MS = 1_000
 const SETTLE_MS = 4_000
 /** A run whose handlers do not come back is ended all the same; their results are refused. */
 const SETTLE_LIMIT_MS = 30_000
+/** How long an output may wait for the first report of its run. */
+const PAYLOAD_HOLD_MS = 10_000
 const REMEMBERED_ENDS = 20_000
 
 export type FoldCounters = {
@@ -92,7 +94,11 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
   const counters: FoldCounters = { reports: 0, ignored: 0, forged: 0, unreadable: 0, late: 0 }
   const dirty = new Set<RunBook>()
   const endings = new Set<RunBook>()
-  let payloads: NewPayload[] = []
+  let payloads: {
+    readonly payload: NewPayload
+    readonly offset: number
+    readonly readAt: number
+  }[] = []
   let position = options.start
   let committedOffset = options.start
 
@@ -183,9 +189,15 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
             else counters.forged += 1
           }
         } else if (isGenuine(keys, event.claims)) {
-          payloads.push(event.payload)
+          payloads.push({ payload: event.payload, offset: record.offset, readAt: nowMs })
         } else counters.forged += 1
       }
+      // One that came late has no run any more; one that came early waits for its run, and holds the
+      // offset while it does: its sender reports right after it, or sends it again.
+      payloads = payloads.filter(
+        ({ payload, readAt }) =>
+          nowMs - readAt < PAYLOAD_HOLD_MS && !over.has(keyOf(payload.job, payload.run)),
+      )
       const last = records.at(-1)
       const first = genuine[0]
       if (first !== undefined) {
@@ -274,9 +286,13 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
         if (all || book.ended || isDue) writes.push(book)
         else toOffset = Math.min(toOffset, book.unwrittenFrom)
       }
+      const known: NewPayload[] = []
+      for (const { payload, offset } of payloads) {
+        if (books.has(keyOf(payload.job, payload.run))) known.push(payload)
+        else toOffset = Math.min(toOffset, offset)
+      }
       const isIdle = dirty.size === 0 && toOffset > committedOffset
-      if (writes.length === 0 && payloads.length === 0 && !isIdle) return null
-      const known = payloads.filter(({ job, run }) => books.has(keyOf(job, run)))
+      if (writes.length === 0 && known.length === 0 && !isIdle) return null
       const goingOn = writes.filter((book) => !book.ended)
       const older = goingOn.filter((book) => nowMs - book.claimedAt > HELD_AFTER_MS)
       const fold: Fold = {
@@ -317,11 +333,8 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     },
     committed(fold) {
       committedOffset = fold.toOffset
-      // One that came late has no run any more; one that came early waits for its run.
       const written = new Set(fold.payloads)
-      payloads = payloads.filter(
-        (payload) => !written.has(payload) && !over.has(keyOf(payload.job, payload.run)),
-      )
+      payloads = payloads.filter(({ payload }) => !written.has(payload))
       for (const chunk of fold.chunks) {
         const key = keyOf(chunk.job, chunk.run)
         const book = books.get(key)
