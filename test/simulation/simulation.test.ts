@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { runSchedule, type ScheduleOptions } from './schedule.ts'
 
 /*
- * WEIR_SIMULATION_RUNS=10000 runs more schedules, WEIR_SIMULATION_SEED=4424 starts at another seed.
+ * WEIR_SIMULATION_RUNS sets the number of schedules, WEIR_SIMULATION_SEED=4424 starts at another seed.
  * To see one schedule: both, with RUNS=1; the trace of a schedule that fails is printed.
  */
-const runs = Number(process.env.WEIR_SIMULATION_RUNS || 2_000)
+const runs = Number(process.env.WEIR_SIMULATION_RUNS || 10_000)
 const firstSeed = Number(process.env.WEIR_SIMULATION_SEED || 1)
 const TRACE_LINES = 400
 
