@@ -1,6 +1,6 @@
 # Every target works as the only command on a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test test-containers bench check install
+.PHONY: help up down env demo test test-containers bench check install
 # One target after the other: test starts what check must not run beside.
 .NOTPARALLEL:
 
@@ -16,6 +16,9 @@ up: install ## Start Weir in the background: Kafka, Postgres, the platform, the 
 
 down: install ## Stop what `make up` has started; data and keys stay in .weir
 	@node deploy/local/down.ts
+
+env: install ## Print shell exports (address, operator key) of what `make up` has started
+	@node deploy/local/env.ts
 
 demo: install ## Run real data through a pipeline and compare the result with an independent program's
 	@node test/demo/main.ts

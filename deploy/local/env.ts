@@ -1,4 +1,4 @@
-/** Prints shell exports for the installation that `up` has started: `eval "$(node deploy/local/env.ts)"`. */
+/** Prints shell exports for the installation that `up` has started: `eval "$(make -s env)"`. */
 import { readRunFile } from './run-file.ts'
 import { readHome } from './up-options.ts'
 

@@ -3,7 +3,7 @@ import { type RunFile, runFilePath } from './run-file.ts'
 /** What `up` prints: where everything is, and a request to paste. */
 export function describeRun(home: string, run: RunFile): string {
   const lines = [
-    run.api && `API        ${run.api}   (console at /, contract at /openapi.json)`,
+    run.api && `API        ${run.api}   (contract at /openapi.json)`,
     run.operatorKey && `key        ${run.operatorKey}   (operator)`,
     run.kafka && `Kafka      ${run.kafka}`,
     run.postgres && `Postgres   ${run.postgres}`,
