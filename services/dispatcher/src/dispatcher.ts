@@ -53,7 +53,7 @@ const SWEEP_KEYS_MS = 60_000
 const HEADS_MAX = 1_000
 const IN_FLIGHT_PAGE = 1_000
 const CATCH_UP_MAX_MS = 60_000
-/** Share of a claim that one tenant may have in flight at most, while its own quota allows more. */
+/** No cap yet beside the tenant's own quota for jobs in flight. */
 const TENANT_CAP = 1_000_000
 
 export type DispatcherOptions = {
