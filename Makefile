@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 installed := node_modules/.weir-installed
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 up: install ## Start Weir in the background: Kafka, Postgres, the platform, the demo stages
 	@node deploy/local/up.ts
@@ -26,8 +26,8 @@ demo: install ## Run real data through a pipeline and compare the result with an
 test: check ## Run everything that CI runs
 	@node test/run.ts
 
-test-containers: install ## Build the images, run the demo in docker compose, kill and scale containers
-	@node --test --test-timeout=1800000 test/containers/compose.test.ts
+test-containers: install ## Build the images, run docker compose, then kill, pause, cut off, scale and roll containers
+	@node test/run.ts test/containers
 
 bench: install ## Measure throughput and latency
 	@node test/bench/main.ts

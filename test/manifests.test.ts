@@ -23,6 +23,8 @@ const platform = platformProcesses.flatMap(({ name, stage }) => (stage ? [] : [n
 const ours = Object.keys(services).filter((name) => /^weir-/.test(services[name].image))
 
 const tagOf = (image: string) => image.replace(/\$\{WEIR_VERSION:-([^}]*)\}/, '$1')
+/** Services that a plain `docker compose up` starts. */
+const first = Object.keys(services).filter((name) => services[name].profiles === undefined)
 const podOf = (workload: Document) => workload.spec.template.spec
 const containerOf = (workload: Document) => podOf(workload).containers[0]
 
@@ -69,6 +71,7 @@ test('images are named alike wherever they are built, run and deployed', () => {
   for (const name of stages) {
     assert.equal(tagOf(services[name].image), `weir-stage-${name}:${version}`)
     assert.equal(services[name].build.args.STAGE, name)
+    assert.equal(tagOf(services[name].build.args.VERSION), version)
   }
   const built = new Set(ours.map((name) => tagOf(services[name].image)))
   const tags = Object.fromEntries(
@@ -135,13 +138,29 @@ test('every container of compose has a bound, and no more rights than it needs',
     (name) => services[name].read_only,
     true,
   )
-  // What runs once has nothing to ask; the image of jaeger has nothing to ask with.
-  const unasked = ['secrets', 'migrate', 'register', 'jaeger']
+  // What runs once has nothing to ask.
+  const unasked = ['secrets', 'migrate', 'register']
   eachEquals(
     names.filter((name) => !unasked.includes(name)),
     (name) => Array.isArray(services[name].healthcheck?.test),
     true,
   )
+})
+
+test('compose starts a Jaeger of a bounded size, and every process sends it spans', () => {
+  assert.ok(first.includes('jaeger'))
+  for (const name of [...platform, ...stages])
+    assert.match(
+      services[name].environment.WEIR_OTLP_URL,
+      /^\$\{WEIR_OTLP_URL-http:\/\/jaeger:4318\}$/,
+    )
+  const [{ extensions, receivers }] = parse('deploy/observability/jaeger.yml') as [Document]
+  const { max_traces: tracesMax } = extensions.jaeger_storage.backends.latest.memory
+  assert.ok(tracesMax > 0 && tracesMax <= 20_000)
+  assert.match(receivers.otlp.protocols.http.endpoint, /:4318$/)
+  // What compose does not need, it does not wait for.
+  for (const [name, { depends_on: needs = {} }] of Object.entries(services))
+    assert.ok(!Object.keys(needs).includes('jaeger'), name)
 })
 
 test('stages share no network with the database, and can be scaled', () => {
@@ -275,6 +294,8 @@ test('Dockerfiles run without a registry of their syntax, without root and witho
     assert.match(last, /^USER 1000:1000$/m)
     assert.match(last, /^ENTRYPOINT \["node", /m)
     assert.match(last, /^HEALTHCHECK .*\n *CMD \["node", /m)
-    assert.match(text, /--ignore-scripts --omit=dev --omit=optional/)
+    assert.match(text, /npm ci --ignore-scripts --omit=dev --omit=optional/)
+    for (const label of ['title', 'description', 'licenses', 'version', 'revision'])
+      assert.ok(last.includes(`org.opencontainers.image.${label}=`), label)
   }
 })

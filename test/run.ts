@@ -3,7 +3,9 @@
  * one Kafka and one Postgres for the run (or takes those that WEIR_TEST_KAFKA and
  * WEIR_TEST_POSTGRES_ADMIN name), hands their addresses to the test files, and stops them again. They
  * are containers where an engine answers that has their images, else plain processes.
- * The suites that start whole systems run one after the other, after the others.
+ * The suites that start whole systems run one after the other, after the others; those of
+ * test/containers bring their own Kafka and Postgres. Ends with the numbers of the whole run, and of
+ * those before it that wrote to the same file WEIR_TEST_TOTALS.
  */
 import { spawn } from 'node:child_process'
 import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -12,6 +14,7 @@ import { join } from 'node:path'
 import { startInfrastructure } from '../deploy/local/infrastructure.ts'
 import { findMissingContainers } from './support/container-engine.ts'
 import { KAFKA_IMAGE, POSTGRES_IMAGE, startContainers } from './support/containers.ts'
+import { addTotals, formatCounts, readCounts, type TestCounts } from './support/test-counts.ts'
 
 const root = join(import.meta.dirname, '..')
 process.chdir(root)
@@ -21,6 +24,11 @@ const ALONE = ['test/e2e/', 'test/faults/', 'deploy/', 'libs/cli/test/']
 
 /** Needs a container engine: `make test-containers`. */
 const APART = 'test/containers/'
+
+/** Of a file with all its tests. */
+const FILE_MS = 600_000
+/** Where nothing is cached, images are built first. */
+const APART_FILE_MS = 1_800_000
 
 const wanted = process.argv.slice(2)
 const isIgnored = (path: string) => path.includes('node_modules')
@@ -33,18 +41,62 @@ const files =
           ? all.filter((file) => file.startsWith(join(path, '/')))
           : [path],
       )
+const isApart = (file: string) => file.startsWith(APART)
 const isAlone = (file: string) => ALONE.some((prefix) => file.startsWith(prefix))
 
-function runTests(tests: string[], concurrency: number, env: NodeJS.ProcessEnv): Promise<number> {
-  if (tests.length === 0) return Promise.resolve(0)
+const counts: TestCounts[] = []
+
+/** Resolves to whether all of them passed. */
+async function runTests(
+  tests: readonly string[],
+  {
+    concurrency = 1,
+    timeoutMs = FILE_MS,
+    env = {},
+  }: { concurrency?: number; timeoutMs?: number; env?: NodeJS.ProcessEnv },
+): Promise<boolean> {
+  if (tests.length === 0) return true
+  const countsFile = join(home, `counts-${counts.length}.json`)
   const child = spawn(
     process.execPath,
-    ['--test', `--test-concurrency=${concurrency}`, '--test-timeout=600000', ...tests],
-    { stdio: 'inherit', env },
+    [
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${timeoutMs}`,
+      ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+      ...['--test-reporter=./test/support/count-reporter.ts'],
+      `--test-reporter-destination=${countsFile}`,
+      ...tests,
+    ],
+    { stdio: 'inherit', env: { ...process.env, ...env } },
   )
-  return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code ?? 1))
+  const code = await new Promise((resolve) => {
+    child.once('exit', resolve)
   })
+  counts.push(readCounts(countsFile))
+  return code === 0
+}
+
+/** The suites that need a Kafka and a Postgres. */
+async function runWithInfrastructure(tests: readonly string[]): Promise<boolean> {
+  if (tests.length === 0) return true
+  const given = process.env.WEIR_TEST_KAFKA !== undefined
+  const infrastructure = given ? undefined : await startKafkaAndPostgres()
+  try {
+    const env = {
+      ...(infrastructure !== undefined && {
+        WEIR_TEST_KAFKA: infrastructure.kafka.brokers,
+        WEIR_TEST_POSTGRES_ADMIN: infrastructure.postgres.url,
+      }),
+      WEIR_LOG_LEVEL: process.env.WEIR_LOG_LEVEL ?? 'error',
+    }
+    const shared = tests.filter((file) => !isAlone(file))
+    const isShared = await runTests(shared, { concurrency: 2, env })
+    const isRest = await runTests(tests.filter(isAlone), { env })
+    return isShared && isRest
+  } finally {
+    await infrastructure?.stop()
+  }
 }
 
 async function startKafkaAndPostgres() {
@@ -55,30 +107,12 @@ async function startKafkaAndPostgres() {
 }
 
 const home = mkdtempSync(join(tmpdir(), 'weir-test-'))
-let failed = true
+process.exitCode = 1
 try {
-  const given = process.env.WEIR_TEST_KAFKA !== undefined
-  const infrastructure = given ? undefined : await startKafkaAndPostgres()
-  try {
-    const env = {
-      ...process.env,
-      ...(infrastructure !== undefined && {
-        WEIR_TEST_KAFKA: infrastructure.kafka.brokers,
-        WEIR_TEST_POSTGRES_ADMIN: infrastructure.postgres.url,
-      }),
-      WEIR_LOG_LEVEL: process.env.WEIR_LOG_LEVEL ?? 'error',
-    }
-    const shared = await runTests(
-      files.filter((file) => !isAlone(file)),
-      2,
-      env,
-    )
-    const alone = await runTests(files.filter(isAlone), 1, env)
-    failed = shared !== 0 || alone !== 0
-  } finally {
-    await infrastructure?.stop()
-  }
+  const isMost = await runWithInfrastructure(files.filter((file) => !isApart(file)))
+  const isRest = await runTests(files.filter(isApart), { timeoutMs: APART_FILE_MS })
+  console.log(formatCounts(addTotals(process.env.WEIR_TEST_TOTALS, counts)))
+  if (isMost && isRest) process.exitCode = 0
 } finally {
   rmSync(home, { recursive: true, force: true })
 }
-process.exitCode = failed ? 1 : 0

@@ -40,7 +40,7 @@ RUN install -d -o 1000 -g 1000 -m 0750 /secrets /secrets/vault /secrets/postgres
       /secrets/migrate /secrets/control /secrets/dispatcher /secrets/ledger /secrets/stages
 USER 1000:1000
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s \
   CMD ["node", "/app/deploy/docker/probe.js", "/healthz"]
 # No shell between: SIGTERM reaches Node.
 ENTRYPOINT ["node", "--import", "@weir/runtime/telemetry", "/app/deploy/docker/platform.ts"]

@@ -6,7 +6,7 @@ const path = process.argv[2] ?? '/healthz'
 const fail = () => {
   process.exitCode = 1
 }
-get({ host: '127.0.0.1', port: process.env.WEIR_HTTP_PORT, path, timeout: 2_500 }, (response) => {
+get({ host: '127.0.0.1', port: process.env.WEIR_HTTP_PORT, path, timeout: 5_000 }, (response) => {
   response.resume()
   if (Math.floor(response.statusCode / 100) !== 2) fail()
 })

@@ -41,7 +41,7 @@ COPY services/stages/$STAGE services/stages/$STAGE
 WORKDIR /app/services/stages/$STAGE
 USER 1000:1000
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s \
   CMD ["node", "/app/deploy/docker/probe.js", "/healthz"]
 # No shell between: SIGTERM reaches Node.
 ENTRYPOINT ["node", "--import", "@weir/runtime/telemetry", "src/main.ts"]

@@ -1,82 +1,68 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
-import { findFreePort } from '../../deploy/local/ports.ts'
 import { platformProcesses } from '../../deploy/local/processes.ts'
-import { type Api, createApi, type Job, waitForJob } from '../demo/api.ts'
 import { readDays } from '../demo/days.ts'
 import { isAsItMustBe, judge } from '../demo/judge.ts'
 import type { Delivery } from '../demo/receiver.ts'
 import { runReference } from '../demo/run-reference.ts'
-import { findMissingContainers } from '../support/container-engine.ts'
-import { KAFKA_IMAGE, POSTGRES_IMAGE } from '../support/containers.ts'
+import type { Job } from '../support/api-client.ts'
+import { treeOf } from '../support/span-tree.ts'
 import { until } from '../support/until.ts'
-import { createCompose } from './compose.ts'
+import type { Compose } from './compose.ts'
+import { type Installation, skip, skipJaeger, startInstallation } from './installation.ts'
+import { readTrace } from './jaeger.ts'
 
-const BUILD_AND_START_MS = 1_200_000
-const START_MS = 300_000
-const RETURN_MS = 60_000
-const WAITERS = 8
-
-const skip = (await findMissingContainers([KAFKA_IMAGE, POSTGRES_IMAGE])) ?? false
-
-const compose = createCompose(`weir-test-${process.pid}`, {
-  WEIR_PORT: String(await findFreePort()),
-  WEIR_KAFKA_PORT: String(await findFreePort()),
-  WEIR_DEMO_RECEIVER: 'http://receiver:8080/',
-  // What the shell says about tracing is not for this installation.
-  WEIR_OTLP_URL: '',
-})
-const stages = platformProcesses.flatMap(({ name, stage }) => (stage ? [name] : []))
-const stopped = new AbortController()
-let operatorKey = ''
-let base = ''
-let api: Api
-
-const submitHello = (values: readonly number[]): Promise<Job> =>
-  api.call<Job>('POST', '/v1/pipelines/hello/jobs', { body: { input: { values } } })
-
-async function publish(name: string): Promise<void> {
-  const file = join(import.meta.dirname, `../../services/stages/pipelines/${name}.yaml`)
-  const text = { type: 'application/yaml', body: readFileSync(file, 'utf8') }
-  await api.call('PUT', `/v1/pipelines/${name}`, { text })
+type Image = {
+  readonly Size: number
+  readonly Config: {
+    readonly User: string
+    readonly Entrypoint: readonly string[]
+    readonly Healthcheck: { readonly Test: readonly string[] }
+    readonly Labels: Readonly<Record<string, string>>
+  }
 }
+
+/** Beyond the base image; the data of the demo are the largest part of it. */
+const ADDED_MAX_BYTES = 130e6
+const JOB_MS = 120_000
+const DAYS_MS = 600_000
+const STOP_MS = 120_000
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+const platform = platformProcesses.flatMap(({ name, stage }) => (stage ? [] : [name]))
+const stages = platformProcesses.flatMap(({ name, stage }) => (stage ? [name] : []))
+
+let installation: Installation
+let compose: Compose
 
 before(async () => {
   if (skip) return
-  const up = ['up', '--detach', '--build', '--wait', '--wait-timeout', String(START_MS / 1_000)]
-  await compose.compose(up, BUILD_AND_START_MS).catch(async (error) => {
-    process.stderr.write(`${await compose.compose(['logs', '--no-color', '--tail', '20'])}\n`)
-    throw error
-  })
-  base = await compose.address('control', 8080)
-  operatorKey = await compose.compose([
-    ...['exec', '-T', 'control', 'cat', '/secrets/control/operator-key'],
-  ])
-  const operator = createApi(base, operatorKey, stopped.signal)
-  const { adminKey } = await operator.call<{ adminKey: string }>('POST', '/v1/tenants', {
-    body: { name: 'containers' },
-  })
-  api = createApi(base, adminKey, stopped.signal)
-  await publish('hello')
-  await publish('delays')
+  installation = await startInstallation({ files: ['test/containers/no-shell.yml'] })
+  compose = installation.compose
 })
 
-after(async () => {
-  stopped.abort()
-  if (!skip) await compose.compose(['down', '--volumes', '--timeout', '5'], RETURN_MS * 3)
-})
+after(() => installation?.stop())
+
+async function runHello(values: readonly number[]): Promise<Job> {
+  const { client } = installation
+  const { id } = await client.submit('hello', { values })
+  return client.ended(id, JOB_MS)
+}
+
+/** What a program of Node prints in a container; there is no shell. */
+const runIn = (service: string, program: string) =>
+  compose.compose(['exec', '-T', service, 'node', '-e', program])
 
 test('the smallest pipeline runs through containers, and fails as it must', { skip }, async () => {
-  const good = await waitForJob(api, (await submitHello([1, 2, 3, 4, 5])).id)
+  const good = await runHello([1, 2, 3, 4, 5])
   assert.deepEqual([good.status, good.result], ['completed', 0.5])
-  const bad = await waitForJob(api, (await submitHello([5, 5, 5])).id)
+  const bad = await runHello([5, 5, 5])
   assert.deepEqual([bad.status, bad.error?.code], ['failed', 'constant_input'])
 })
 
 test('no container of ours can write its image, gain rights or run as root', { skip }, async () => {
-  for (const service of ['control', 'dispatcher', 'ledger', ...stages]) {
+  for (const service of [...platform, ...stages]) {
     const [container] = await compose.inspect(service)
     assert.ok(container, service)
     const { User: user } = container.Config
@@ -95,23 +81,61 @@ test('no container of ours can write its image, gain rights or run as root', { s
   }
 })
 
-test('secrets are in files of those who need them, never in an environment', { skip }, async () => {
-  const list = (service: string) =>
-    compose.compose(['exec', '-T', service, 'sh', '-c', 'cd /secrets && find . -type f | sort'])
-  assert.deepEqual((await list('control')).split('\n'), [
-    './control/master-key',
-    './control/operator-key',
-    './control/postgres-url',
+test('images are small, say what they are, and hold nothing of the workshop', {
+  skip,
+}, async () => {
+  const names = ['weir-platform', ...stages.map((name) => `weir-stage-${name}`)]
+  const inspected = await compose.run([
+    ...['image', 'inspect', 'node:24-bookworm-slim'],
+    ...names.map((name) => `${name}:${version}`),
   ])
-  assert.deepEqual((await list('ledger')).split('\n'), [
-    './ledger/ledger-key',
-    './ledger/postgres-url',
+  const [base, ...images] = JSON.parse(inspected) as [Image, ...Image[]]
+  for (const [index, { Size, Config: config }] of images.entries()) {
+    const name = names[index] as string
+    assert.ok(Size - base.Size < ADDED_MAX_BYTES, `${name} adds ${Size - base.Size} bytes`)
+    assert.equal(config.User, '1000:1000', name)
+    assert.equal(config.Entrypoint[0], 'node', name)
+    assert.deepEqual(config.Healthcheck.Test.slice(0, 2), ['CMD', 'node'], name)
+    const label = (of: string) => config.Labels[`org.opencontainers.image.${of}`]
+    assert.deepEqual(
+      [label('title'), label('version'), label('licenses')],
+      [name, version, 'Apache-2.0'],
+    )
+    assert.ok(label('description') && label('revision'), name)
+  }
+  const installed = async (service: string) =>
+    (
+      await runIn(
+        service,
+        `console.log(require('node:fs').readdirSync('/app/node_modules').join())`,
+      )
+    ).split(',')
+  for (const service of ['control', 'mean'])
+    for (const tool of ['typescript', '@biomejs', 'testcontainers', 'vega-datasets'])
+      assert.ok(!(await installed(service)).includes(tool), `${service} has ${tool}`)
+  assert.ok((await installed('control')).includes('pg'))
+  assert.ok(!(await installed('mean')).includes('pg'))
+})
+
+test('secrets are in files of those who need them, never in an environment', { skip }, async () => {
+  const program = `
+    const files = require('node:fs').readdirSync('/secrets', { recursive: true, withFileTypes: true })
+    console.log(files.filter((f) => f.isFile()).map((f) => f.parentPath + '/' + f.name).sort().join())`
+  const list = async (service: string) => (await runIn(service, program)).split(',')
+  assert.deepEqual(await list('control'), [
+    '/secrets/control/master-key',
+    '/secrets/control/operator-key',
+    '/secrets/control/postgres-url',
+  ])
+  assert.deepEqual(await list('ledger'), [
+    '/secrets/ledger/ledger-key',
+    '/secrets/ledger/postgres-url',
   ])
   assert.deepEqual(
-    (await list('mean')).split('\n'),
-    [...stages].sort().map((name) => `./stages/${name}@1`),
+    await list('mean'),
+    stages.toSorted().map((name) => `/secrets/stages/${name}@1`),
   )
-  const services = ['postgres', 'migrate', 'control', 'dispatcher', 'ledger', ...stages]
+  const services = ['postgres', 'migrate', ...platform, ...stages]
   const containers = await Promise.all(services.map(compose.inspect))
   const variables = containers.flat().flatMap(({ Config }) => Config.Env)
   const isSecret = (variable: string) => /KEY=|PASSWORD=|postgres:\/\/|weirkey_/.test(variable)
@@ -120,39 +144,45 @@ test('secrets are in files of those who need them, never in an environment', { s
 
 test('a stage finds no way to the database', { skip }, async () => {
   const program = `require('node:dns').lookup('postgres', (e) => console.log(e?.code ?? 'found'))`
-  const lookUp = (service: string) =>
-    compose.compose(['exec', '-T', service, 'node', '-e', program])
-  assert.equal(await lookUp('control'), 'found')
-  assert.match(await lookUp('mean'), /ENOTFOUND|EAI_AGAIN/)
+  assert.equal(await runIn('control', program), 'found')
+  assert.match(await runIn('mean', program), /ENOTFOUND|EAI_AGAIN/)
 })
 
-test('a stage is scaled to three, and the days stay right while one of them is killed', {
-  skip,
+test('a job is one whole trace in Jaeger, and its operator is led there', {
+  skip: skipJaeger,
 }, async () => {
-  await compose.compose(
-    ['up', '--detach', '--wait', '--no-recreate', '--scale', 'locate=3', 'locate'],
-    START_MS,
+  const { client, operator } = installation
+  const { id, traceId } = await runHello([1, 2, 3, 4, 5])
+  const jaeger = await compose.address('jaeger', 16686)
+  // The request, two sends, two tasks and what the last one gives on, the ledger.
+  const spans = await until(
+    'the spans of the job',
+    async () => {
+      const found = await readTrace(jaeger, traceId ?? '')
+      return found.length >= 7 && found
+    },
+    JOB_MS,
   )
-  assert.equal((await compose.idsOf('locate')).length, 3)
-  const days = readDays()
-  const { ids } = await api.call<{ ids: readonly string[] }>(
-    'POST',
-    '/v1/pipelines/delays/jobs/batch',
-    { body: { jobs: days.map((input) => ({ input })) } },
-  )
-  const jobs: Job[] = []
-  const waiting = [...ids]
-  const wait = async () => {
-    for (let id = waiting.shift(); id !== undefined; id = waiting.shift())
-      jobs.push(await waitForJob(api, id))
-  }
-  const allEnded = Promise.all(Array.from({ length: WAITERS }, wait))
-  await until('some days to be done', () => jobs.length >= 10, START_MS)
-  assert.ok(jobs.length < days.length, 'all were done before one was killed')
-  const [killed = ''] = await compose.idsOf('locate')
-  await compose.run(['kill', killed])
-  await allEnded
+  treeOf(spans)
+  assert.deepEqual([...new Set(spans.map(({ service }) => service))].sort(), [
+    'control',
+    'dispatcher',
+    'ledger',
+    'stage-mean',
+    'stage-normalise',
+  ])
+  const { tenant } = await client.get<{ tenant: { id: string } }>('/v1/whoami')
+  const headers = { 'x-weir-tenant': tenant.id, 'x-weir-reason': 'looking at its trace' }
+  const { links } = await operator.call<{ links: { trace: string } }>('GET', `/v1/jobs/${id}`, {
+    headers,
+  })
+  assert.ok(links.trace.startsWith(`${jaeger}/trace/${traceId}`), links.trace)
+})
 
+test('the days of the demo come out as an independent program says', { skip }, async () => {
+  const { client } = installation
+  const ids = await client.submitBatch('delays', readDays())
+  const jobs = await client.allEnded(ids, DAYS_MS)
   const address = await compose.address('receiver', 8080)
   const deliveries = (await (await fetch(address)).json()) as Delivery[]
   const verdict = judge({ reference: await runReference(), jobs, deliveries })
@@ -160,14 +190,13 @@ test('a stage is scaled to three, and the days stay right while one of them is k
 })
 
 test('jobs accepted while the broker is away are done when it is back', { skip }, async () => {
-  await compose.compose(['stop', 'kafka'], RETURN_MS * 2)
-  const accepted: Job[] = []
-  while (accepted.length < 10) accepted.push(await submitHello([1, 2, 3, 4, 5]))
-  await compose.compose(['start', 'kafka'], RETURN_MS)
-  for (const { id } of accepted) {
-    const job = await waitForJob(api, id)
-    assert.deepEqual([job.status, job.result], ['completed', 0.5], id)
-  }
+  const { client } = installation
+  await compose.compose(['stop', 'kafka'], STOP_MS)
+  const ids: string[] = []
+  while (ids.length < 10) ids.push((await client.submit('hello', { values: [1, 2, 3, 4, 5] })).id)
+  await compose.compose(['start', 'kafka'], STOP_MS)
+  for (const job of await client.allEnded(ids, JOB_MS))
+    assert.deepEqual([job.status, job.result], ['completed', 0.5], job.id)
   for (const service of ['control', ...stages]) {
     const containers = await compose.inspect(service)
     assert.ok(
@@ -178,8 +207,9 @@ test('jobs accepted while the broker is away are done when it is back', { skip }
 })
 
 test('a stopped container ends in order and by itself', { skip }, async () => {
-  await compose.compose(['stop', 'normalise', 'dispatcher', 'ledger', 'control'], RETURN_MS * 2)
-  for (const service of ['normalise', 'dispatcher', 'ledger', 'control']) {
+  const services = ['normalise', ...platform]
+  await compose.compose(['stop', ...services], STOP_MS)
+  for (const service of services) {
     const [container] = await compose.inspect(service)
     assert.deepEqual(container?.State.ExitCode, 0, service)
   }
@@ -187,6 +217,6 @@ test('a stopped container ends in order and by itself', { skip }, async () => {
 
 test('down with its volumes leaves nothing behind', { skip }, async () => {
   assert.notEqual((await compose.leftovers()).length, 0)
-  await compose.compose(['down', '--volumes', '--timeout', '20'], RETURN_MS * 3)
+  await compose.compose(['down', '--volumes', '--timeout', '20'], STOP_MS)
   assert.deepEqual(await compose.leftovers(), [])
 })

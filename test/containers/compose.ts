@@ -6,45 +6,73 @@ const root = join(import.meta.dirname, '../..')
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024
 
 export type Container = {
+  readonly Id: string
   readonly Name: string
   readonly RestartCount: number
-  readonly Config: { readonly User: string; readonly Env: readonly string[] }
+  readonly Config: {
+    readonly User: string
+    readonly Env: readonly string[]
+    readonly Image: string
+  }
   readonly HostConfig: {
     readonly ReadonlyRootfs: boolean
     readonly CapDrop: readonly string[] | null
     readonly SecurityOpt: readonly string[] | null
     readonly Memory: number
   }
-  readonly State: { readonly Running: boolean; readonly ExitCode: number }
+  readonly State: {
+    readonly Running: boolean
+    readonly ExitCode: number
+    readonly StartedAt: string
+    readonly Health?: { readonly Status: string }
+  }
+}
+
+export type ComposeOptions = {
+  readonly project: string
+  /** Read by the compose file. */
+  readonly env: Readonly<Record<string, string>>
+  /** Compose files beside docker-compose.yml, from the repository's root. */
+  readonly files?: readonly string[]
 }
 
 export type Compose = ReturnType<typeof createCompose>
 
 /** One compose project of the test's own; its names, ports, volumes and networks are only its own. */
-export function createCompose(project: string, env: Readonly<Record<string, string>>) {
-  const run = async (args: readonly string[], timeoutMs = 120_000): Promise<string> => {
+export function createCompose({ project, env, files = [] }: ComposeOptions) {
+  const run = async (
+    args: readonly string[],
+    timeoutMs = 120_000,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<string> => {
     const { stdout } = await promisify(execFile)('docker', args, {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, ...more },
       timeout: timeoutMs,
       maxBuffer: OUTPUT_MAX_BYTES,
     })
     return stdout.trim()
   }
-  const compose = (args: readonly string[], timeoutMs?: number): Promise<string> =>
+  const compose = (
+    args: readonly string[],
+    timeoutMs?: number,
+    more?: Readonly<Record<string, string>>,
+  ): Promise<string> =>
     run(
       [
         'compose',
         ...['--project-name', project, '--project-directory', root, '--profile', 'demo'],
-        ...['-f', 'docker-compose.yml', '-f', 'test/containers/receiver.yml'],
+        ...['docker-compose.yml', ...files].flatMap((file) => ['-f', file]),
         ...args,
       ],
       timeoutMs,
+      more,
     )
   const idsOf = async (service: string): Promise<readonly string[]> =>
     lines(await compose(['ps', '--all', '--quiet', service]))
 
   return {
+    project,
     run,
     compose,
     idsOf,
@@ -55,6 +83,21 @@ export function createCompose(project: string, env: Readonly<Record<string, stri
     /** The address of a published port on this machine. */
     async address(service: string, port: number): Promise<string> {
       return `http://${await compose(['port', service, String(port)])}`
+    },
+    /** Exit codes of all containers of a service that have ended since then, removed ones too. */
+    async exitCodes(service: string, since: Date): Promise<readonly number[]> {
+      const filters = [
+        'event=die',
+        `label=com.docker.compose.project=${project}`,
+        `label=com.docker.compose.service=${service}`,
+      ]
+      const seconds = (time: number) => (time / 1_000).toFixed(3)
+      const events = await run([
+        ...['events', '--since', seconds(since.getTime()), '--until', seconds(Date.now())],
+        ...filters.flatMap((filter) => ['--filter', filter]),
+        ...['--format', '{{.Actor.Attributes.exitCode}}'],
+      ])
+      return lines(events).map(Number)
     },
     /** Names of all that the engine still has of the project. */
     async leftovers(): Promise<readonly string[]> {

@@ -56,7 +56,10 @@ export function isAsItMustBe(verdict: Verdict): boolean {
 }
 
 /** The output of the step `publish`, one of two leafs. */
-function publishedOf(job: Job): unknown {
+export function publishedOf(job: {
+  readonly steps: Readonly<Record<string, { readonly output?: unknown }>>
+  readonly result: unknown
+}): unknown {
   return job.steps.publish?.output ?? (job.result as { publish?: unknown } | null)?.publish ?? null
 }
 

@@ -1,6 +1,6 @@
 /**
  * The table of delays by itself: one process, no Weir, none of the stages' code. Prints a line of
- * JSON per day, members sorted by name, days in order.
+ * JSON per day, members sorted by name, days in order. `node reference.ts [other flights.json]`.
  */
 import { readFileSync } from 'node:fs'
 
@@ -32,7 +32,9 @@ function kilometres(from: string, to: string): number {
   return Math.round(6371.0088 * Math.atan2(cross, a * x + b * y + c * z))
 }
 
-const days = Map.groupBy(JSON.parse(read('flights-20k.json')) as Flight[], ({ date }) =>
+const [, , other] = process.argv
+const table = other === undefined ? read('flights-20k.json') : readFileSync(other, 'utf8')
+const days = Map.groupBy(JSON.parse(table) as Flight[], ({ date }) =>
   date.slice(0, 10).split('/').join('-'),
 )
 for (const date of [...days.keys()].sort()) {

@@ -4,15 +4,16 @@ const ANSWER_MS = 2_000
 
 /**
  * Why tests cannot use containers here, as a sentence, or undefined when they can: an engine answers
- * and has the images. `REQUIRE_DOCKER=1` makes any reason a failure; `ALLOW_PULL=1` lets the engine
- * fetch what is missing.
+ * and has the images. `REQUIRE_DOCKER=1` (or the variable that is named) makes any reason a failure;
+ * `ALLOW_PULL=1` lets the engine fetch what is missing.
  */
 export async function findMissingContainers(
   images: readonly string[],
+  required = 'REQUIRE_DOCKER',
 ): Promise<string | undefined> {
   const missing = await findMissing(images)
-  if (missing !== undefined && process.env.REQUIRE_DOCKER === '1')
-    throw new Error(`REQUIRE_DOCKER=1, but ${missing}`)
+  if (missing !== undefined && process.env[required] === '1')
+    throw new Error(`${required}=1, but ${missing}`)
   return missing
 }
 

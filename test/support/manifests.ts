@@ -15,7 +15,8 @@ export function parse(file: string): readonly Document[] {
   return (Array.isArray(documents) ? documents : []).map((document) => {
     for (const fault of [...document.errors, ...document.warnings])
       throw new Error(`${file}: ${fault.message}`)
-    return document.toJS()
+    // Our own files: they may refer to a part as often as they like.
+    return document.toJS({ maxAliasCount: -1 })
   })
 }
 
