@@ -7,7 +7,7 @@ import { createLoads, type Load } from './load.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
 /** Jobs that end before, between and after what is done to a stage. */
-const JOBS = 10
+const JOBS = 8
 const START_MS = 300_000
 /** The victim has its share of every job, and is not the only one to have one. */
 const VICTIM = 'locate'

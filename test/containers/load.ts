@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { canonicalJson } from '@weir/contracts'
 import { readDays } from '../demo/days.ts'
 import { publishedOf } from '../demo/judge.ts'
@@ -13,7 +14,9 @@ import type { Installation } from './installation.ts'
 
 /** Of each day, so that many jobs end in the time of a test. */
 const FLIGHTS = 20
-const UNDER_WAY = 8
+const UNDER_WAY = 4
+/** Between the end of a job and the next one, so that the load does not fill the machine. */
+const PACE_MS = 500
 /** How long a fault, its end and a busy machine may keep a single job, or all of them. */
 const PROGRESS_MS = 300_000
 const PAGE = 500
@@ -65,6 +68,7 @@ export async function createLoads({ compose, client }: Installation) {
         ids[index] = id
         jobs[index] = await until(`job ${id} to end`, () => client.ended(id), PROGRESS_MS)
         ended += 1
+        await pause(PACE_MS)
       }
     }
     const work = Promise.all(Array.from({ length: UNDER_WAY }, keepOneUnderWay))

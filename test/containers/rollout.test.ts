@@ -5,7 +5,7 @@ import { createLoads, type Load } from './load.ts'
 import { buildNextVersion } from './next-version.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
-const JOBS = 10
+const JOBS = 8
 const START_MS = 300_000
 const STAGE = 'locate'
 const NEXT = `next-${process.pid}`

@@ -56,5 +56,8 @@ export function createPool(options: PoolOptions): Pool {
     idleTimeoutMillis: idleTimeoutMs,
   } as pg.PoolConfig)
   pool.on('error', options.onError ?? (() => {}))
+  // The pool listens to idle connections only. One that breaks in its user's hands has told the user
+  // through the statement that failed; unheard, it would end the process as well.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }

@@ -135,6 +135,19 @@ describe('a transaction of a tenant', () => {
     assert.deepEqual(await tenantQuery(slow, two, visible), [{ tenant: two }])
   })
 
+  it('fails when its connection breaks between two statements, and the process goes on', async () => {
+    await assert.rejects(
+      withTenant(pool, one, async (tx) => {
+        await tx.execute(addPipeline(one, 'cut'))
+        const [own] = await tx.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })
+        await db.admin('select pg_terminate_backend($1)', [own?.pid])
+        await tx.query(visible)
+      }),
+    )
+    assert.ok(!(await names()).includes('cut'))
+    assert.deepEqual(await tenantQuery(pool, two, visible), [{ tenant: two }])
+  })
+
   it('sends begin, tenant and the first statement without waiting in between', async () => {
     const client = await pool.connect()
     const sent: string[] = []
