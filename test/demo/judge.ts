@@ -1,5 +1,4 @@
 import { canonicalJson } from '@weir/contracts'
-import type { Job } from './api.ts'
 import type { Delivery } from './receiver.ts'
 
 /** What came of the demo; each number but the first two must be 0. */
@@ -17,10 +16,17 @@ export type Verdict = {
   readonly notPublished: number
 }
 
+/** What is looked at of a job. */
+type EndedJob = {
+  readonly status: string
+  readonly steps: Readonly<Record<string, { readonly output?: unknown }>>
+  readonly result: unknown
+}
+
 type Evidence = {
   /** Lines of the independent program, one per day. */
   readonly reference: readonly string[]
-  readonly jobs: readonly Job[]
+  readonly jobs: readonly EndedJob[]
   readonly deliveries: Iterable<Delivery>
 }
 
@@ -56,10 +62,7 @@ export function isAsItMustBe(verdict: Verdict): boolean {
 }
 
 /** The output of the step `publish`, one of two leafs. */
-export function publishedOf(job: {
-  readonly steps: Readonly<Record<string, { readonly output?: unknown }>>
-  readonly result: unknown
-}): unknown {
+export function publishedOf(job: Pick<EndedJob, 'steps' | 'result'>): unknown {
   return job.steps.publish?.output ?? (job.result as { publish?: unknown } | null)?.publish ?? null
 }
 
