@@ -1,5 +1,5 @@
 # The platform in one image; the command says which part of it a container is:
-# control, dispatcher, ledger, migrate, or one of the two that prepare an installation of its own
+# control, dispatcher, ledger, watchdog, migrate, or one of the two that prepare an installation of its own
 # (secrets, register). Built from the repository's root.
 
 FROM node:24-bookworm-slim AS manifests
@@ -14,13 +14,13 @@ COPY --from=manifests /app ./
 # Our own packages become links, and so remain sources: Node strips no types below node_modules.
 RUN --mount=type=cache,target=/root/.npm \
     npm ci --ignore-scripts --omit=dev --omit=optional --no-progress \
-      -w services/control -w services/dispatcher -w services/ledger
+      -w services/control -w services/dispatcher -w services/ledger -w services/watchdog
 
 FROM node:24-bookworm-slim
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="weir-platform" \
-      org.opencontainers.image.description="Weir: control, dispatcher, ledger and migrations" \
+      org.opencontainers.image.description="Weir: control, dispatcher, ledger, watchdog and migrations" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
@@ -35,6 +35,7 @@ COPY libs libs
 COPY services/control services/control
 COPY services/dispatcher services/dispatcher
 COPY services/ledger services/ledger
+COPY services/watchdog services/watchdog
 # A new volume takes owner and mode of the folder that it is mounted on.
 RUN install -d -o 1000 -g 1000 -m 0750 /secrets /secrets/vault /secrets/postgres \
       /secrets/migrate /secrets/control /secrets/dispatcher /secrets/ledger /secrets/stages

@@ -1,9 +1,10 @@
-/** Entry of the platform's image: `platform.ts control|dispatcher|ledger|migrate|secrets|register`. */
+/** Entry of the platform's image: `platform.ts control|dispatcher|ledger|watchdog|migrate|secrets|register`. */
 
 const roles: Readonly<Record<string, () => Promise<unknown>>> = {
   control: () => import('../../services/control/src/main.ts'),
   dispatcher: () => import('../../services/dispatcher/src/main.ts'),
   ledger: () => import('../../services/ledger/src/main.ts'),
+  watchdog: () => import('../../services/watchdog/src/main.ts'),
   migrate: () => import('./migrate.ts'),
   secrets: () => import('./secrets.ts'),
   register: () => import('./register.ts'),

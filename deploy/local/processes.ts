@@ -50,6 +50,14 @@ const dispatcher: PlatformProcess = {
   tier: 3,
 }
 
+/** Kafka is all that it needs: what is known of the load does not depend on the database. */
+const watchdog: PlatformProcess = {
+  name: 'watchdog',
+  main: 'services/watchdog/src/main.ts',
+  preload,
+  tier: 3,
+}
+
 const stageNames = [
   'split',
   'locate',
@@ -76,6 +84,7 @@ export const platformProcesses: readonly PlatformProcess[] = [
   control,
   ledger,
   dispatcher,
+  watchdog,
   ...stages,
 ]
 

@@ -24,7 +24,7 @@ const READ_MS = 20_000
 const preload = '@weir/runtime/telemetry'
 
 /** Names of the platform's own processes; more stages come with the options. */
-const PLATFORM = ['control', 'ledger', 'dispatcher']
+const PLATFORM = ['control', 'ledger', 'dispatcher', 'watchdog']
 
 export type StageProcess = {
   /** Name of the process and, up to a dot, of the stage: `act`, `act.2`. */
@@ -40,6 +40,8 @@ export type SystemOptions = {
   readonly demoStages?: readonly string[]
   /** Control instances; all but the first are found with `clientAt`. */
   readonly controls?: number
+  /** Watchdog instances: one leads, the others stand by. */
+  readonly watchdogs?: number
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error'
   /** Settings of all processes, for example WEIR_OTLP_URL. */
   readonly env?: Readonly<Record<string, string>>
@@ -59,6 +61,8 @@ export type System = {
   /** The same key at another control instance, by the name of its process. */
   clientAt(process: string, client: Client): Client
   pid(process: string): number | undefined
+  /** The samples that a process shows on /metrics, as `name{labels}` and value. */
+  metrics(process: string): Promise<ReadonlyMap<string, number>>
   /** Kills a process and waits until another has taken its place and is ready. */
   kill(process: string, signal?: NodeJS.Signals): Promise<void>
   /** Registers a stage that no process runs yet. */
@@ -76,6 +80,11 @@ export type System = {
   /** A path in the home, for stages to write to. */
   file(name: string): string
   stop(): Promise<void>
+}
+
+type Late = {
+  readonly supervisor: ReturnType<typeof createSupervisor>
+  readonly url: string
 }
 
 function toProcess({ name, file, partitions = 4 }: StageProcess): PlatformProcess {
@@ -97,6 +106,10 @@ function platformOf(options: SystemOptions): PlatformProcess[] {
     // The second finds what the first has set up.
     processes.push({ ...control, name: `control.${number}`, isApi: false, tier: 2 })
   }
+  const watchdog = processes.find(({ name }) => name === 'watchdog') as PlatformProcess
+  for (let number = 2; number <= (options.watchdogs ?? 1); number += 1) {
+    processes.push({ ...watchdog, name: `watchdog.${number}` })
+  }
   return processes
 }
 
@@ -115,7 +128,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     progress: quiet,
     log: quiet,
   })
-  const late = new Map<string, ReturnType<typeof createSupervisor>>()
+  const late = new Map<string, Late>()
   let guard: ParentGuard | undefined
 
   /** A runner that is killed leaves nothing behind, whatever was restarted meanwhile. */
@@ -128,7 +141,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 
   const stop = async () => {
-    await Promise.all([...late.values()].map((supervisor) => supervisor.stopAll(STOP_GRACE_MS)))
+    await Promise.all([...late.values()].map(({ supervisor }) => supervisor.stopAll(STOP_GRACE_MS)))
     await installation.stop(STOP_GRACE_MS)
     guard?.release()
     await stopLeftovers(home, LEFTOVER_GRACE_MS)
@@ -165,7 +178,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     const stageKey = await register(stage)
     const httpPort = await findFreePort()
     const supervisor = createSupervisor({ home })
-    late.set(stage.name, supervisor)
+    late.set(stage.name, { supervisor, url: `http://127.0.0.1:${httpPort}` })
     const ready = supervisor.add({
       name: subject.name,
       argv: [process.execPath, '--import', preload, resolve(repositoryDir, subject.main)],
@@ -202,7 +215,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       return { id, name: unique, client: createClient(api, adminKey) }
     },
     clientAt: (name, client) => createClient(urlOf(name), client.key),
-    pid: (name) => pids()[name] ?? late.get(name)?.pids()[name],
+    pid: (name) => pids()[name] ?? late.get(name)?.supervisor.pids()[name],
+    async metrics(name) {
+      const url = `${late.get(name)?.url ?? urlOf(name)}/metrics`
+      const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+      return parseSamples(await response.text())
+    },
     async kill(name, signal = 'SIGKILL') {
       const before = await until(`${name} to be up`, () => pids()[name], RESTART_MS)
       process.kill(before, signal)
@@ -220,7 +238,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     start: (stage) => start(stage, true),
     startUnready: (stage) => start(stage, false),
     async stopStage(name) {
-      await late.get(name)?.stopAll(STOP_GRACE_MS)
+      await late.get(name)?.supervisor.stopAll(STOP_GRACE_MS)
       late.delete(name)
     },
     async read(topic) {
@@ -262,4 +280,19 @@ function parseLines(text: string): Record<string, unknown>[] {
       return []
     }
   })
+}
+
+/** Without the labels that all samples of a process have; the others in the order of their names. */
+function parseSamples(text: string): Map<string, number> {
+  return new Map(
+    text.split('\n').flatMap((line): [string, number][] => {
+      const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
+      if (name === undefined) return []
+      const own = labels
+        .split(',')
+        .filter((label) => label !== '' && !/^service=/.test(label))
+        .sort()
+      return [[own.length === 0 ? name : `${name}{${own.join(',')}}`, Number(value)]]
+    }),
+  )
 }

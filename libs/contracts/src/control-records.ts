@@ -45,6 +45,8 @@ export type InstanceRecord = {
   /** Fenced runs of which a task still runs here. */
   readonly cleaning: readonly (readonly [job: string, run: number])[]
   readonly counters: StageCounters
+  /** In-band figures; instances of before they came have none. */
+  readonly figures?: StageFigures
 }
 
 /** Counts since the instance started. */
@@ -55,7 +57,43 @@ export type StageCounters = {
   readonly dropped: number
   readonly duplicatesSuppressed: number
   readonly late: number
+  /** Instances of before these were counted have none. */
+  readonly skipped?: number
+  readonly cancelled?: number
 }
+
+/** Durations as counts per bucket (`libs/core`, log histogram); counts are exact and add up. */
+export type LatencyRecord = {
+  readonly count: number
+  readonly sumMs: number
+  readonly minMs: number
+  readonly maxMs: number
+  /** In pairs: how many buckets further, and the count there. */
+  readonly buckets: readonly number[]
+}
+
+/** What an instance has measured of its tasks since it started. */
+export type StageFigures = {
+  readonly wait: LatencyRecord
+  readonly work: LatencyRecord
+  /** Attempts that ended, a second, lately. */
+  readonly perSecond: number
+  /** The last failure, without its message: that may hold what is a tenant's. */
+  readonly lastError?: { readonly code: string; readonly at: number }
+}
+
+/** `weir.registry`, key `dispatcher`: what the dispatcher that holds the lease counts. */
+export type DispatcherRecord = {
+  readonly v: 1
+  /** Rises with each change of the lease: a record of an older one counts for nothing. */
+  readonly fencing: number
+  /** Slots held per stage; absent is 0. */
+  readonly held: Readonly<Record<string, number>>
+  /** Of all tenants together. */
+  readonly queue: { readonly queued: number; readonly oldestAgeMs: number }
+}
+
+export const DISPATCHER_KEY = 'dispatcher'
 
 /** `weir.gates`, key `<ref>/<lane>`: flow state of a stage's input. */
 export type GateRecord = {
@@ -64,11 +102,30 @@ export type GateRecord = {
   readonly lane: Lane
   readonly state: 'open' | 'throttled' | 'closed'
   readonly inFlightLimit: number
+  /** Records not finished: waiting, or worked on. */
   readonly lag: number
+  /** How long they take at the drain rate. */
   readonly lagMs: number
+  /** Age of the oldest record that is not finished. */
   readonly oldestAgeMs: number
+  /** Records a second, while there is something to do. */
   readonly drainRate: number
+  /** Why it is as it is; empty where there is nothing to say. */
   readonly reason: string
+  /** When it came into this state, epoch milliseconds. */
+  readonly since: number
+  /** Offset of the leader's claim on `weir.watchdog`: what an older leader writes is ignored. */
   readonly leader: number
+  /** Rises with each publication of this gate. */
   readonly seq: number
 }
+
+export const gateKey = (stage: string, lane: Lane): string => `${stage}/${lane}`
+
+/** `weir.gates`, key `beat`: what the leader has published of all gates still holds. */
+export type GateBeat = { readonly v: 1; readonly beat: true; readonly leader: number }
+
+export const GATE_BEAT_KEY = 'beat'
+
+/** `weir.watchdog`, key `leader`: an instance leads from here on. */
+export type LeaderClaim = { readonly v: 1; readonly instance: string; readonly generation: number }

@@ -1,10 +1,18 @@
 export { canonicalJson } from './canonical.ts'
 export {
+  DISPATCHER_KEY,
+  type DispatcherRecord,
   type FenceRecord,
   fenceKey,
+  GATE_BEAT_KEY,
+  type GateBeat,
   type GateRecord,
+  gateKey,
   type InstanceRecord,
+  type LatencyRecord,
+  type LeaderClaim,
   type StageCounters,
+  type StageFigures,
   type StageRecord,
   stageKey,
 } from './control-records.ts'

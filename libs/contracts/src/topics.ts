@@ -33,9 +33,12 @@ export function createTopics(prefix = 'weir') {
     control: name('control'),
     gates: name('gates'),
     registry: name('registry'),
+    /** Claims of the watchdogs; its one partition is what they divide among them. */
+    watchdog: name('watchdog'),
     /** Consumer group of a stage, a lane's topics share it. */
     stageGroup: (ref: string) => name(`stage.${ref.replace('@', '.')}`),
     ledgerGroup: name('ledger'),
+    watchdogGroup: name('watchdog'),
 
     /** Topics of a registered stage. */
     stageSpecs(ref: string, partitions: number, lanes: readonly Lane[]): TopicSpec[] {
@@ -87,6 +90,7 @@ export function createTopics(prefix = 'weir') {
         compacted(name('control')),
         compacted(name('gates')),
         compacted(name('registry'), 4 * 1024 * 1024),
+        compacted(name('watchdog')),
       ]
     },
   }

@@ -13,8 +13,21 @@ export {
   shareBands,
 } from './fairness/share-bands.ts'
 export { virtualFinish } from './fairness/virtual-finish.ts'
+export { type BelievedState, believeGate, GATE_AGE_AT_START_MS } from './gate/believe-gate.ts'
+export { countLag, type PartitionLag, type PartitionState } from './gate/count-lag.ts'
+export { decideGate, type GateDecision } from './gate/decide-gate.ts'
+export { createDrainRate, type DrainRate, lagToMs } from './gate/drain-rate.ts'
+export { type Bottleneck, type FlowLevel, findBottleneck } from './gate/find-bottleneck.ts'
+export { createOffsetTimes, type OffsetTimes } from './gate/offset-times.ts'
 export { decideJoin } from './join/decide.ts'
 export { addPart, type OpenJoin, openJoin } from './join/open-join.ts'
+export {
+  createLogHistogram,
+  EMPTY_LATENCY,
+  type LogHistogram,
+  mergeLatencies,
+  quantileOf,
+} from './latency/log-histogram.ts'
 export { checkMessage } from './message/check.ts'
 export { inputsOf, type OutputMessage, outputsOf, stepOf } from './message/outputs.ts'
 export type {

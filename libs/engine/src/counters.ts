@@ -1,9 +1,7 @@
 import type { StageCounters } from '@weir/contracts'
 
 /** Counts since the start of the instance, in plain numbers: metrics and the registry read them. */
-export type EngineCounters = { -readonly [Name in keyof StageCounters]: number } & {
-  skipped: number
-  cancelled: number
+export type EngineCounters = { -readonly [Name in keyof StageCounters]-?: number } & {
   zombies: number
   absorbed: number
   expired: number

@@ -1,5 +1,7 @@
+import { type LogHistogram, quantileOf } from '@weir/core'
 import { LONG_SECONDS, type Metrics } from '@weir/runtime'
 import type { EngineCounters } from './counters.ts'
+import type { Figures } from './stage-figures.ts'
 
 /** What the gauges read when they are scraped. */
 export type EngineGauges = {
@@ -43,6 +45,7 @@ const COUNTERS: Readonly<Record<keyof EngineCounters, readonly [name: string, he
 export function createEngineMetrics(
   metrics: Metrics,
   counters: EngineCounters,
+  figures: Pick<Figures, 'wait' | 'work'>,
   gauges: EngineGauges,
 ): EngineMetrics {
   const wait = metrics.histogram(
@@ -52,6 +55,18 @@ export function createEngineMetrics(
     LONG_SECONDS,
   )
   const work = metrics.histogram('weir_stage_work_seconds', 'Time in the handler', {}, LONG_SECONDS)
+  metrics.gaugesOf(
+    'weir_stage_wait_quantile_seconds',
+    'Wait that a share of the tasks was not above, within 2 %',
+    'quantile',
+    () => quantilesOf(figures.wait),
+  )
+  metrics.gaugesOf(
+    'weir_stage_work_quantile_seconds',
+    'Work that a share of the tasks was not above, within 2 %',
+    'quantile',
+    () => quantilesOf(figures.work),
+  )
   const moved: Record<string, number> = {}
   const totals = Object.entries(COUNTERS).map(([name, [metric, help]]) => ({
     name: name as keyof EngineCounters,
@@ -81,4 +96,13 @@ export function createEngineMetrics(
       }
     },
   }
+}
+
+function quantilesOf(histogram: LogHistogram): Record<string, number> {
+  const record = histogram.toRecord()
+  const shares = [0.5, 0.95, 0.99, 1].flatMap((share): [string, number][] => {
+    const ms = quantileOf(record, share)
+    return ms === undefined ? [] : [[String(share), ms / 1_000]]
+  })
+  return Object.fromEntries(shares)
 }

@@ -21,6 +21,7 @@ import { createPlanView } from './plan-view.ts'
 import { createRegistry } from './registry.ts'
 import { createReportWriter } from './report-writer.ts'
 import { createSender } from './sender.ts'
+import { createFigures } from './stage-figures.ts'
 import { createTaskRunner } from './task-runner.ts'
 
 export type StageOptions = {
@@ -73,6 +74,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
   const startedAt = Date.now()
   const clock = createClock()
   const counters = createCounters()
+  const figures = createFigures()
   const stopping = new AbortController()
   const ready = Promise.withResolvers<void>()
   ready.promise.catch(() => {})
@@ -141,7 +143,10 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       dropped: counters.dropped,
       duplicatesSuppressed: counters.duplicatesSuppressed,
       late: counters.late,
+      skipped: counters.skipped,
+      cancelled: counters.cancelled,
     },
+    figures: figures.toRecord(),
   })
   const registry = createRegistry({ producer, topics, instance: instanceId, log, describe })
 
@@ -154,7 +159,11 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     counters,
     isFresh: () => control.isFresh(),
     retryDelayMs: ({ step, attempt }) => nextDelayMs(step.retry, attempt, Math.random()),
-    onMeasured: (waitMs, workMs) => metrics?.observe(waitMs, workMs),
+    onMeasured(waitMs, workMs) {
+      figures.observe(waitMs, workMs)
+      metrics?.observe(waitMs, workMs)
+    },
+    onFailed: (code) => figures.failed(code),
     onLong(task, at, waitMs, traceparent) {
       const { envelope, step, attempt } = task
       const report = { item: envelope.meta.item, status: 'started', attempt, at, waitMs } as const
@@ -302,7 +311,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
   if (options.metrics !== undefined) {
     const sum = (of: (one: ReturnType<Consumption['partitions']>[number]) => number) => () =>
       (consumption?.partitions() ?? []).reduce((total, one) => total + of(one), 0)
-    const engineMetrics = createEngineMetrics(options.metrics, counters, {
+    const engineMetrics = createEngineMetrics(options.metrics, counters, figures, {
       running: () => tasks.running,
       waiting: () => tasks.waiting,
       queued: sum((one) => one.queued),

@@ -65,6 +65,8 @@ export type TaskRunnerOptions = {
   readonly isFresh: () => boolean
   readonly retryDelayMs: (task: Task) => number
   readonly onMeasured: (waitMs: number, workMs: number) => void
+  /** An attempt has failed, for good or not. */
+  readonly onFailed: (code: string) => void
   /** A task has been running for a second: worth a report of its own. */
   readonly onLong: (task: Task, startedAt: number, waitMs: number, traceparent: string) => void
   /** A fenced task has begun or ended its cleanup. */
@@ -216,6 +218,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     if (one.fencedAs !== undefined) options.onCleaning()
     const end = toTaskEnd(endOptions, task, outcome, clock.now())
     if (end.end === 'left') return
+    if (error !== undefined) options.onFailed(error.code)
     if (task.state === 'running') count(end)
     owner.end(task, end, { waitMs, workMs }, traceparent)
   }

@@ -70,3 +70,55 @@ test('an unknown topic is told by its own code', async () => {
     code: 'unknown_topic',
   })
 })
+
+test('offsets of many groups come in one call, as each has committed them', async () => {
+  const kafka = testKafka()
+  const first = uniqueName('many')
+  const second = uniqueName('many')
+  const topics = [first, second].map((topic) => ({ topic, partitions: 3 }))
+  await using made = await withTopics(kafka, ...topics)
+  const { admin } = made
+  const groups = Array.from({ length: 20 }, (_, index) => ({
+    groupId: uniqueName(`group-${index}`),
+    partitions: [first, second].flatMap((topic) =>
+      [0, 1, 2].map((partition) => ({ topic, partition })),
+    ),
+  }))
+  const metadata = `ä${'x'.repeat(3_000)}`
+  for (const [index, { groupId }] of groups.entries()) {
+    if (index % 2 === 1) continue
+    await admin.commitAsAdmin(groupId, [
+      { topic: second, partition: 1, offset: 1_000_000 * index, metadata },
+    ])
+  }
+  const found = await admin.fetchAllCommitted(groups)
+  assert.equal(found.size, groups.length)
+  const order = (list: readonly { topic: string; partition: number }[]) =>
+    list.toSorted((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition)
+  for (const { groupId, partitions } of groups) {
+    const alone = await admin.fetchCommitted(groupId, partitions)
+    assert.deepEqual(order(found.get(groupId) ?? []), order(alone))
+  }
+  const [even] = groups
+  const one = found.get(even?.groupId ?? '')?.find(({ offset }) => offset !== null)
+  assert.deepEqual(one, { topic: second, partition: 1, offset: 0, metadata })
+  for (const { groupId } of groups) await admin.deleteGroup(groupId).catch(() => {})
+})
+
+test('the time of a record is what the log has for its offset', async () => {
+  const kafka = testKafka()
+  const topic = uniqueName('times')
+  const config = { 'message.timestamp.type': 'CreateTime' }
+  await using made = await withTopics(kafka, { topic, partitions: 2, config })
+  const producer = createProducer({ kafka })
+  for (const timestamp of [1000, 2000, 3000]) {
+    await producer.send([{ topic, partition: 1, key: 'k', value: 'v'.repeat(9_999), timestamp }])
+  }
+  await producer.disconnect()
+  const asked = [1, 2, 3].map((offset) => ({ topic, partition: 1, offset }))
+  const times = await made.admin.fetchRecordTimes([...asked, { topic, partition: 0, offset: 0 }])
+  assert.deepEqual(
+    times.map(({ timestamp }) => timestamp),
+    [2000, 3000, null, null],
+  )
+})

@@ -1,3 +1,4 @@
+import { createAllCommitted } from './all-committed.ts'
 import { backoffMs, closeCluster, pause, recoverCluster } from './cluster.ts'
 import { CLIENT_RETRY, type Kafka } from './connect.ts'
 import { isUnauthorized, KafkaError, protocolType, toKafkaError } from './errors.ts'
@@ -5,6 +6,8 @@ import { type CommittedOffset, fetchGroupOffsets, toGroupOffsets } from './group
 import { type ClientError, createClientAdmin, InstrumentationEmitter } from './internals.ts'
 import { EARLIEST, LATEST, listOffsets, type PartitionOffset } from './offsets.ts'
 import type { TopicPartition } from './record.ts'
+import { fetchRecordTimes, type RecordTime } from './record-times.ts'
+import type { GroupPartitions } from './wire/offset-fetch.ts'
 
 export type NewTopic = {
   readonly topic: string
@@ -29,6 +32,10 @@ export type Admin = {
   /** The first offset at or after a time (ms since the epoch); -1 when there is none. */
   fetchOffsetsAt(topics: readonly string[], timeMs: number): Promise<PartitionOffset[]>
   fetchCommitted(groupId: string, partitions: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  /** Of many groups at once, by their ids: one request to each broker that coordinates some. */
+  fetchAllCommitted(groups: readonly GroupPartitions[]): Promise<Map<string, CommittedOffset[]>>
+  /** When single records were appended (or made, as the topic has it); one request each. */
+  fetchRecordTimes(records: readonly PartitionOffset[]): Promise<RecordTime[]>
   /**
    * Writes offsets of a group without being its member. Throws `not_empty` when the group has
    * members: their own commits would win anyway.
@@ -53,6 +60,7 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
   const cluster = kafka.createCluster()
   const stopping = new AbortController()
   let creating: Promise<void> = Promise.resolve()
+  const allCommitted = createAllCommitted(cluster)
   const client = createClientAdmin({
     logger: kafka.clientLog,
     instrumentationEmitter: new InstrumentationEmitter(),
@@ -151,6 +159,23 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
         await cluster.refreshMetadataIfNecessary()
         const coordinator = await cluster.findGroupCoordinator({ groupId })
         return fetchGroupOffsets(coordinator, groupId, partitions)
+      }),
+
+    fetchAllCommitted: (groups) =>
+      attempt('offsets of groups', async () => {
+        await cluster.refreshMetadataIfNecessary()
+        try {
+          return await allCommitted.fetch(groups)
+        } catch (error) {
+          allCommitted.forget()
+          throw error
+        }
+      }),
+
+    fetchRecordTimes: (records) =>
+      attempt('times of records', async () => {
+        await cluster.addMultipleTargetTopics([...new Set(records.map(({ topic }) => topic))])
+        return fetchRecordTimes(cluster, records)
       }),
 
     commitAsAdmin: async (groupId, offsets) => {

@@ -73,7 +73,7 @@ export {
 } from './queries/pipelines.ts'
 export { loadPlans, type StoredPlan } from './queries/plans.ts'
 export { listQueueHeads, type QueueHead } from './queries/queue-heads.ts'
-export { getQueueState, type QueueState } from './queries/queue-state.ts'
+export { getQueueState, getQueueTotal, type QueueState } from './queries/queue-state.ts'
 export { type GaugeDrift, reconcileUsage, releaseStranded } from './queries/reconcile.ts'
 export { purgeJobs } from './queries/retention.ts'
 export { type LoadedRun, type LogChunk, loadRuns } from './queries/runs.ts'

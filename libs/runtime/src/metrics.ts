@@ -27,6 +27,13 @@ export type Metrics = {
   gauge<L extends string>(name: string, help: string, labels?: LabelSpecs<L>): GaugeMetric<L>
   /** A gauge that is read when it is scraped. */
   gaugeOf(name: string, help: string, read: () => number): void
+  /** The same with one label, whose values are those that `read` gives: they must be a closed set. */
+  gaugesOf(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Readonly<Record<string, number>>,
+  ): void
   /** `buckets` in the metric's own unit; default: seconds from 5 ms to 10 s. */
   histogram<L extends string>(
     name: string,
@@ -97,6 +104,19 @@ export function createMetrics(options: { readonly service: string }): Metrics {
         registers: [register],
         collect() {
           this.set(read())
+        },
+      })
+    },
+
+    gaugesOf(name, help, label, read) {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers: [register],
+        collect() {
+          this.reset()
+          for (const [of, value] of Object.entries(read())) this.set({ [label]: of }, value)
         },
       })
     },

@@ -12,6 +12,7 @@ import { addRouteChecks } from './http/route-config.ts'
 import type { App } from './http/type-provider.ts'
 import { compileValidator } from './http/validator.ts'
 import { addBatchRoutes } from './routes/batch.ts'
+import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
 import { addJobRoutes } from './routes/jobs.ts'
 import { addKeyRoutes } from './routes/keys.ts'
@@ -52,7 +53,7 @@ export async function buildApp(control: Control): Promise<App> {
   addRouteChecks(app)
   addErrorEdge(app, control.log)
   addRequestScope(app)
-  addRequestLog(app, control.log, control.metrics)
+  addRequestLog(app, control.log, control.metrics, control.refusals)
   addAuthentication(app, {
     operatorKey: control.operatorKey,
     keys: control.keys,
@@ -71,6 +72,7 @@ export async function buildApp(control: Control): Promise<App> {
   addKeyRoutes(app, control)
   addSelfRoutes(app, control)
   addStageRoutes(app, control)
+  addFlowRoutes(app, control)
   addPipelineRoutes(app, control)
   addSubmitRoutes(app, control)
   addBatchRoutes(app, control)

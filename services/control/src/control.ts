@@ -1,4 +1,4 @@
-import { createTopics, type Topics } from '@weir/contracts'
+import { createTopics, DISPATCHER_KEY, type Topics } from '@weir/contracts'
 import {
   type Admin,
   connectKafka,
@@ -26,6 +26,9 @@ import { type Config, type Logger, type ReadyCheck, toKafkaConnection } from '@w
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
 import type { controlSettings } from './config.ts'
+import { createDispatcherFigures, type DispatcherFigures } from './flow/dispatcher-figures.ts'
+import { createGates, type Gates } from './flow/gates.ts'
+import { createRefusals, type Refusals } from './flow/refusals.ts'
 import { createInputChecker, type InputChecker } from './inputs/input-checker.ts'
 import { readChange } from './jobs/changes.ts'
 import { createPlans, type Plans } from './jobs/plans.ts'
@@ -59,6 +62,9 @@ export type Control = {
   readonly admittedAt: (tenant: string) => number | undefined
   readonly waiters: Waiters
   readonly instances: Instances
+  readonly gates: Gates
+  readonly dispatcher: DispatcherFigures
+  readonly refusals: Refusals
   readonly stages: StageControl
   readonly metrics: ControlMetrics
   readonly checks: readonly ReadyCheck[]
@@ -105,6 +111,8 @@ export function createControl(
   const waiters = createWaiters()
   const metrics = createControlMetrics(waiters.size)
   const instances = createInstances()
+  const gates = createGates()
+  const dispatcher = createDispatcherFigures()
   const stages = createStageControl({ pool, producer, topics, instances, log })
   const inputs = createInputChecker()
   const closing = new AbortController()
@@ -162,7 +170,12 @@ export function createControl(
         from: 'earliest',
         onRecords: (_topic, _partition, records) => {
           for (const { key, value, timestamp } of records) {
-            const instance = instances.take(key?.toString() ?? '', value, timestamp)
+            const name = key?.toString() ?? ''
+            if (name === DISPATCHER_KEY) {
+              dispatcher.take(value)
+              continue
+            }
+            const instance = instances.take(name, value, timestamp)
             if (instance !== undefined) stages.heard(instance)
           }
         },
@@ -178,6 +191,20 @@ export function createControl(
         onFatal,
       }),
     )
+    let areGatesNew = false
+    const gateReader = createReader({
+      kafka,
+      topics: [topics.gates],
+      from: 'earliest',
+      onRecords: (_topic, _partition, records) => {
+        for (const { key, value } of records) gates.take(key?.toString() ?? '', value, areGatesNew)
+      },
+      onCaughtUp: () => {
+        areGatesNew = true
+      },
+      onFatal,
+    })
+    readers.push(gateReader)
     await Promise.all(readers.map((reader) => reader.caughtUp))
     await stages.publishAll()
     stages.start()
@@ -225,6 +252,9 @@ export function createControl(
     admittedAt: (tenant) => admittedAt.get(tenant),
     waiters,
     instances,
+    gates,
+    dispatcher,
+    refusals: createRefusals(),
     stages,
     metrics,
     checks,

@@ -1,4 +1,5 @@
 import { createMetrics, type Metrics } from '@weir/runtime'
+import { CAUSES } from './flow/refusals.ts'
 
 const OUTCOMES = ['admitted', 'repeated', 'refused', 'invalid'] as const
 
@@ -20,6 +21,15 @@ export function createControlMetrics(waiters: () => number) {
       'Jobs submitted, by what became of them',
       {
         outcome: OUTCOMES,
+      },
+    ),
+    backpressure: metrics.counter(
+      'weir_control_backpressure_total',
+      'Answers 429, by who is the cause and, where it is one, the stage',
+      {
+        cause: CAUSES,
+        code: ['rate_limited', 'quota_exceeded', 'backpressure'],
+        stage: { max: 1_000 },
       },
     ),
     groupJobs: metrics.histogram(

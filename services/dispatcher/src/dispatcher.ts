@@ -25,6 +25,7 @@ import {
   withTransaction,
 } from '@weir/postgres'
 import type { Logger, Metrics, ReadyCheck } from '@weir/runtime'
+import { createFigures } from './figures.ts'
 import { type Dispatchable, firstMessages } from './first-messages.ts'
 import { relayOutbox } from './outbox-relay.ts'
 import { CLAIM_MAX, pickJobs, type StageCredits } from './pick-jobs.ts'
@@ -79,6 +80,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const stages = createStagesView()
   const tickets = createTicketOffice(options.masterKey, stages.keyIdsOf)
   const room = createRoom(stages.limitOf)
+  const figures = createFigures({ pool, producer, topics, room, log, metrics })
   const messages = { topics, tickets, laneOf: stages.laneOf }
 
   const dispatched = metrics.counter(
@@ -294,6 +296,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       log.warn({}, 'the lease has passed to another instance')
       lease = undefined
       leading = false
+      figures.clear()
     }
   }
 
@@ -317,6 +320,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     }
     const now = performance.now()
     const [more] = await Promise.all([dispatch(), relayDue(now)])
+    if (holdsLease()) figures.tell(lease, hasBacklog)
     if (now - reconciledAt > RECONCILE_MS) {
       reconciledAt = now
       await reconcile()

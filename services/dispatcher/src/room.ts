@@ -17,6 +17,8 @@ export type Room = {
   /** Keeps only these runs: what in_flight says is the truth (reconciliation). */
   keepOnly(runs: ReadonlySet<string>): void
   held(stage: string): number
+  /** Slots held at each stage that has some. */
+  heldByStage(): Readonly<Record<string, number>>
   readonly runs: number
 }
 
@@ -74,6 +76,7 @@ export function createRoom(limitOf: LimitOf): Room {
     },
     free: (stage) => limitOf(stage) - (totals.get(stage) ?? 0),
     held: (stage) => totals.get(stage) ?? 0,
+    heldByStage: () => Object.fromEntries(totals),
     get runs() {
       return runs.size
     },

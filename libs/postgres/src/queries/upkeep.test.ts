@@ -13,7 +13,7 @@ import { listOverdue } from './in-flight.ts'
 import { readJobLog } from './job-log.ts'
 import { getJob } from './jobs.ts'
 import { adoptPartition, initOffsets } from './offsets.ts'
-import { getQueueState } from './queue-state.ts'
+import { getQueueState, getQueueTotal } from './queue-state.ts'
 import { reconcileUsage, releaseStranded } from './reconcile.ts'
 import { purgeJobs } from './retention.ts'
 import { getUsage } from './usage.ts'
@@ -138,5 +138,16 @@ describe('upkeep', () => {
     const state = await getQueueState(tx, tenant)
     assert.equal(state.queued, 2)
     assert.ok(state.oldestAgeMs !== null && state.oldestAgeMs >= 0)
+  })
+
+  it('tells the backlog of all tenants to who works across them, and to nobody else', async () => {
+    const before = await getQueueTotal(dispatcher)
+    const other = newUuid()
+    await db.addTenant(other, `t-${other}`)
+    await admitJobs(control, other, [newJob(), newJob(), newJob()], { allOrNone: true })
+    const total = await getQueueTotal(dispatcher)
+    assert.equal(total.queued, before.queued + 3)
+    assert.ok(total.oldestAgeMs !== null && total.oldestAgeMs >= 0)
+    assert.deepEqual(await getQueueTotal(control), { queued: 0, oldestAgeMs: null })
   })
 })

@@ -18,6 +18,9 @@ export const permissions = {
   'tenants:manage': operator,
   'stages:manage': operator,
   'stages:read': { roles: ['operator', ...everyone], within: 'either' },
+  // What all tenants together do there: no tenant's business.
+  'stages:measure': operator,
+  'flow:read': { roles: ['operator', ...everyone], within: 'either' },
   'keys:manage': tenant(['admin']),
   'usage:read': tenant(everyone),
   'pipelines:write': tenant(['admin', 'developer']),

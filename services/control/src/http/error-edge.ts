@@ -26,6 +26,13 @@ function sendProblem(error: unknown, request: Request, reply: Reply, log: Logger
   const known = toKnown(error)
   const problem = toProblem(known, request.scope.requestId)
   request.scope.problem = String(problem.body.code)
+  if (problem.status === 429) {
+    const { cause, stage } = problem.body
+    request.scope.refusal = {
+      cause: cause === 'platform' ? 'platform' : 'tenant',
+      stage: typeof stage === 'string' ? stage : '',
+    }
+  }
   if (problem.status >= 500) log.error({ err: error, code: problem.body.code }, 'a request failed')
   if (problem.body.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
   // The status of a problem is not the route's: its schemas have no say in how it is written.

@@ -1,10 +1,16 @@
 import { SpanStatusCode } from '@opentelemetry/api'
 import type { Logger } from '@weir/runtime'
+import type { Refusals } from '../flow/refusals.ts'
 import type { ControlMetrics } from '../metrics.ts'
 import type { App } from './type-provider.ts'
 
 /** Ends the server span and writes one line and one count per request, of allow-listed fields. */
-export function addRequestLog(app: App, log: Logger, metrics: ControlMetrics): void {
+export function addRequestLog(
+  app: App,
+  log: Logger,
+  metrics: ControlMetrics,
+  refusals: Refusals,
+): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { scope, method, routeOptions } = request
     const route = routeOptions.url ?? 'unmatched'
@@ -12,7 +18,11 @@ export function addRequestLog(app: App, log: Logger, metrics: ControlMetrics): v
     const ms = Math.round((performance.now() - scope.startedAtMs) * 10) / 10
     metrics.requests.inc({ route: `${method} ${route}`, status })
     metrics.requestSeconds.observe({ route: `${method} ${route}` }, ms / 1_000)
-    const { span, caller } = scope
+    const { span, caller, refusal } = scope
+    if (refusal !== undefined) {
+      metrics.backpressure.inc({ ...refusal, code: scope.problem ?? '' })
+      refusals.note(caller, refusal.cause)
+    }
     span.setAttribute('http.response.status_code', reply.statusCode)
     if (scope.jobId !== undefined) span.setAttribute('weir.job.id', scope.jobId)
     if (caller?.tenant !== undefined) span.setAttribute('weir.tenant.id', caller.tenant.id)

@@ -3,6 +3,7 @@ import { context, INVALID_SPAN_CONTEXT, type Span, SpanKind, trace } from '@open
 import { newUuid } from '@weir/contracts'
 import { parseTraceparent, startSpan, traceparentOf, withLogContext } from '@weir/runtime'
 import type { Caller } from '../auth/caller.ts'
+import type { Cause } from '../flow/refusals.ts'
 import type { App, Request } from './type-provider.ts'
 
 /** What is known of a request while it is served. */
@@ -20,6 +21,8 @@ export type RequestScope = {
   jobId?: string
   /** Code of the problem that was answered. */
   problem?: string
+  /** Set where it was refused for now (429): who is the cause, and which stage where it is one. */
+  refusal?: { readonly cause: Cause; readonly stage: string }
 }
 
 declare module 'fastify' {

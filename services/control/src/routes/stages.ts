@@ -33,6 +33,7 @@ import { closed, nullable, oneOf, time } from '../http/schemas.ts'
 import { toTime } from '../http/times.ts'
 import type { App, Request } from '../http/type-provider.ts'
 import { STAGES_MAX } from '../stages/stage-control.ts'
+import { sumTelemetry, telemetrySchema } from '../stages/stage-telemetry.ts'
 import { createStageTopics } from '../stages/stage-topics.ts'
 import { nextState, OPERATIONS } from '../stages/transitions.ts'
 
@@ -255,11 +256,17 @@ export function addStageRoutes(app: App, control: Control): void {
     config: { permission: 'stages:read' },
     schema: {
       summary: 'All stages with their instances and contracts',
+      querystring: Type.Object(
+        { state: Type.Optional(Type.Array(oneOf(STAGE_STATES), { maxItems: 8 })) },
+        closed,
+      ),
       response: { 200: Type.Object({ stages: Type.Array(stageSchema) }) },
     },
     handler: async (request) => {
       const isOperator = callerOf(request).role === 'operator'
-      const [rows, contracts] = await Promise.all([listStages(tx, STAGES_MAX), listContracts(tx)])
+      const { state } = request.query
+      const [all, contracts] = await Promise.all([listStages(tx, STAGES_MAX), listContracts(tx)])
+      const rows = state === undefined ? all : all.filter((row) => state.includes(row.state))
       const byStage = Map.groupBy(contracts, ({ stage }) => stage)
       return { stages: rows.map((row) => view(row, byStage.get(row.ref) ?? [], isOperator)) }
     },
@@ -274,6 +281,22 @@ export function addStageRoutes(app: App, control: Control): void {
       const stage = await getStage(tx, request.params.ref)
       if (stage === undefined) throw notFound()
       return show(stage, request)
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/stages/:ref/telemetry',
+    config: { permission: 'stages:measure' },
+    schema: {
+      summary: 'What the live instances of a stage have counted and measured, and its input',
+      params: refParams,
+      response: { 200: telemetrySchema },
+    },
+    handler: async (request) => {
+      const { ref } = request.params
+      if ((await getStage(tx, ref)) === undefined) throw notFound()
+      return sumTelemetry(ref, instances.liveOf(ref), control.gates.all())
     },
   })
 

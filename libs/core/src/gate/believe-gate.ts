@@ -1,0 +1,20 @@
+import type { GateRecord } from '@weir/contracts'
+
+/** What is not confirmed for so long is not known any more. */
+const KNOWN_MS = 2_000
+/** A gate that was closed is held for closed so long. */
+const CLOSED_MS = 60_000
+
+/** A gate that is read at the start counts as this old: nobody knows when it was written. */
+export const GATE_AGE_AT_START_MS = KNOWN_MS
+
+export type BelievedState = GateRecord['state'] | 'unknown'
+
+/**
+ * What may be believed of a gate whose last confirmation came `ageMs` ago, by arrival and not by
+ * anybody's clock. Stale is not open (promise 10).
+ */
+export function believeGate(state: GateRecord['state'], ageMs: number): BelievedState {
+  if (state === 'closed' && ageMs <= CLOSED_MS) return 'closed'
+  return ageMs < KNOWN_MS ? state : 'unknown'
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { encodeMetadata } from '../watermark/metadata.ts'
+import { countLag } from './count-lag.ts'
+
+const committed = (watermark: number, finished: readonly (readonly [number, number])[]) =>
+  encodeMetadata(watermark, {
+    openFrom: watermark,
+    restoreFrom: watermark,
+    generation: 1,
+    finished,
+  })
+
+test('finished records beyond the watermark are no lag, whatever their pattern', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.boolean(), { maxLength: 60 }),
+      fc.integer({ min: 0, max: 50 }),
+      (isFinished, before) => {
+        const end = before + isFinished.length
+        const firstOpen = isFinished.indexOf(false)
+        const watermark = before + (firstOpen === -1 ? isFinished.length : firstOpen)
+        const stretches: [number, number][] = []
+        for (let offset = watermark; offset < end; offset++) {
+          if (!isFinished[offset - before]) continue
+          const last = stretches.at(-1)
+          if (last !== undefined && last[0] + last[1] === offset) last[1] += 1
+          else stretches.push([offset, 1])
+        }
+        const open = isFinished.filter((one) => !one).length
+        const found = countLag({ end, watermark, metadata: committed(watermark, stretches) })
+        assert.deepEqual(found, {
+          lag: open,
+          finished: end - open,
+          oldest: open === 0 ? undefined : watermark,
+        })
+      },
+    ),
+  )
+})
+
+test('a commit that is younger than the look at the end of the log makes no negative lag', () => {
+  const metadata = committed(12, [[14, 3]])
+  assert.deepEqual(countLag({ end: 10, watermark: 12, metadata }), {
+    lag: 0,
+    finished: 10,
+    oldest: undefined,
+  })
+  assert.equal(countLag({ end: 15, watermark: 12, metadata }).lag, 2)
+})
+
+test('without a commit everything waits, and a format that is not known counts as none', () => {
+  assert.equal(countLag({ end: 7, watermark: null, metadata: null }).lag, 7)
+  assert.equal(countLag({ end: 7, watermark: 5, metadata: '9;1,2,3' }).lag, 2)
+})

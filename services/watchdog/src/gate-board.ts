@@ -1,0 +1,129 @@
+import {
+  GATE_BEAT_KEY,
+  type GateBeat,
+  type GateRecord,
+  gateKey,
+  type StageRecord,
+  type Topics,
+} from '@weir/contracts'
+import { decideGate } from '@weir/core'
+import { createReader, type Kafka, type KafkaError, type Producer } from '@weir/kafka'
+import type { Level } from './meter.ts'
+
+/** What this leader has published of all gates, on `weir.gates`. */
+export type GateBoard = {
+  /** The rate that was published last. */
+  rateOf(key: string): number
+  gates(): readonly GateRecord[]
+  /** Publishes the gates that have changed; those of stages that are gone are taken down. */
+  publish(stages: readonly StageRecord[], levels: readonly Level[]): Promise<void>
+  /** Says that everything published still holds, where nothing was said for a second. */
+  beat(): Promise<void>
+  /** When something has to be said at the latest, by `performance.now()`. */
+  readonly beatDueMs: number
+}
+
+type Options = {
+  readonly kafka: Kafka
+  readonly producer: Producer
+  readonly topics: Topics
+  readonly leader: number
+  readonly onFatal: (error: KafkaError) => void
+}
+
+const BEAT_MS = 1_000
+
+/** Reads what the leader before has published, and goes on from there. */
+export async function createGateBoard(options: Options): Promise<GateBoard> {
+  const { producer, topics, leader } = options
+  const published = await readGates(options)
+  /** Keys that this leader has written itself. */
+  const own = new Set<string>()
+  let beatDueMs = 0
+
+  const send = async (records: readonly { key: string; value: string | null }[]) => {
+    const at = performance.now()
+    await producer.send(records.map((one) => ({ topic: topics.gates, partition: 0, ...one })))
+    beatDueMs = at + BEAT_MS
+  }
+
+  const next = (stage: StageRecord, level: Level): GateRecord => {
+    const before = published.get(gateKey(level.stage, level.lane))
+    const decision = decideGate(stage)
+    const isSame = before?.state === decision.state && before.reason === decision.reason
+    return {
+      v: 1,
+      ...level,
+      ...decision,
+      since: isSame ? before.since : Date.now(),
+      leader,
+      seq: (before?.seq ?? 0) + 1,
+    }
+  }
+
+  return {
+    rateOf: (key) => published.get(key)?.drainRate ?? 0,
+    gates: () => [...published.values()],
+    async publish(stages, levels) {
+      const byRef = new Map(stages.map((stage) => [stage.ref, stage]))
+      const records: { key: string; value: string | null }[] = []
+      const there = new Set<string>()
+      for (const level of levels) {
+        const stage = byRef.get(level.stage)
+        if (stage === undefined) continue
+        const key = gateKey(level.stage, level.lane)
+        there.add(key)
+        const gate = next(stage, level)
+        if (own.has(key) && !hasChanged(published.get(key), gate)) continue
+        published.set(key, gate)
+        own.add(key)
+        records.push({ key, value: JSON.stringify(gate) })
+      }
+      for (const key of published.keys()) {
+        if (there.has(key)) continue
+        published.delete(key)
+        records.push({ key, value: null })
+      }
+      if (records.length > 0) await send(records)
+    },
+    async beat() {
+      if (performance.now() < beatDueMs) return
+      const record: GateBeat = { v: 1, beat: true, leader }
+      await send([{ key: GATE_BEAT_KEY, value: JSON.stringify(record) }])
+    },
+    get beatDueMs() {
+      return beatDueMs
+    },
+  }
+}
+
+/** All but what changes by itself. */
+function hasChanged(before: GateRecord | undefined, gate: GateRecord): boolean {
+  if (before === undefined) return true
+  const facts = ({ seq: _, ...rest }: GateRecord) => JSON.stringify(rest)
+  return facts(before) !== facts(gate)
+}
+
+async function readGates({ kafka, topics, onFatal }: Options): Promise<Map<string, GateRecord>> {
+  const gates = new Map<string, GateRecord>()
+  const reader = createReader({
+    kafka,
+    topics: [topics.gates],
+    from: 'earliest',
+    onRecords(_topic, _partition, records) {
+      for (const { key, value } of records) {
+        const name = key?.toString() ?? ''
+        if (name === GATE_BEAT_KEY) continue
+        if (value === null) gates.delete(name)
+        else gates.set(name, JSON.parse(value.toString()) as GateRecord)
+      }
+    },
+    onFatal,
+  })
+  try {
+    await reader.caughtUp
+  } finally {
+    await reader.stop()
+  }
+  return gates
+}

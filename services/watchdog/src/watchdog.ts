@@ -1,0 +1,203 @@
+import { createTopics, type StageRecord } from '@weir/contracts'
+import { createAdmin, createProducer, createReader, type Kafka, KafkaError } from '@weir/kafka'
+import type { Logger, Metrics, ReadyCheck } from '@weir/runtime'
+import { createGateBoard, type GateBoard } from './gate-board.ts'
+import { createLeadership } from './leadership.ts'
+import { createMeter, type Level, type Meter } from './meter.ts'
+import { createStagesView } from './stages-view.ts'
+import { createWatchdogMetrics } from './watchdog-metrics.ts'
+
+/*
+ * One watchdog measures and publishes at a time. What it keeps to:
+ *
+ * 1. Broker offsets are the truth; nothing is asked of the stages.
+ * 2. What it publishes carries the number of its leadership, and it publishes nothing while its
+ *    membership of the group is not confirmed.
+ * 3. A beat says that what was published holds. Who cannot measure does not beat.
+ * 4. It needs Kafka and nothing else: what is known of the load does not depend on the database.
+ */
+
+const BUSY_MS = 500
+const QUIET_MS = 2_000
+const FAILED_MS = 1_000
+/** Without a turn for so long something is stuck. */
+const STUCK_MS = 60_000
+
+export type WatchdogOptions = {
+  readonly kafka: Kafka
+  readonly prefix: string
+  readonly instanceId: string
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly fail: (error: unknown) => void
+}
+
+export type Watchdog = { readonly checks: readonly ReadyCheck[]; stop(): Promise<void> }
+
+type Term = { readonly leader: number; readonly board: GateBoard; readonly meter: Meter }
+
+export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog> {
+  const { kafka, instanceId, log, fail } = options
+  const topics = createTopics(options.prefix)
+  const admin = createAdmin({ kafka })
+  const producer = createProducer({ kafka })
+  await producer.connect()
+  const stages = createStagesView()
+  let isStopped = false
+  let hasNews = false
+  let wake: () => void = () => {}
+  let measuredAtMs = performance.now()
+  let turnedAtMs = performance.now()
+  let term: Term | undefined
+
+  const hint = () => {
+    hasNews = true
+    wake()
+  }
+
+  const control = createReader({
+    kafka,
+    topics: [topics.control],
+    from: 'earliest',
+    maxWaitMs: 5_000,
+    onRecords(_topic, _partition, records) {
+      if (stages.read(records)) hint()
+    },
+    onFatal: fail,
+  })
+  await control.caughtUp
+  const leadership = createLeadership({
+    kafka,
+    producer,
+    topics,
+    instanceId,
+    log,
+    onChanged: hint,
+    onFatal: fail,
+  })
+  const metrics = createWatchdogMetrics(
+    options.metrics,
+    () => leadership.leader() !== undefined,
+    () => performance.now() - measuredAtMs,
+  )
+
+  /** Until something happens, or for so long. */
+  const pause = (ms: number | undefined) =>
+    new Promise<void>((resolve) => {
+      if (hasNews || isStopped) {
+        resolve()
+        return
+      }
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+
+  const begin = async (leader: number): Promise<Term> => {
+    const board = await createGateBoard({ kafka, producer, topics, leader, onFatal: fail })
+    const meter = createMeter({
+      admin,
+      topics,
+      now: () => performance.now(),
+      rateOf: (key) => board.rateOf(key),
+    })
+    return { leader, board, meter }
+  }
+
+  /** One stage whose topics cannot be asked must not hide all others. */
+  const measure = async (meter: Meter, all: readonly StageRecord[]): Promise<readonly Level[]> => {
+    try {
+      return await meter.measure(all)
+    } catch (error) {
+      const isOfOne = error instanceof KafkaError && ONE_TOPIC.has(error.code)
+      if (!isOfOne || all.length === 1) throw error
+      const levels: Level[] = []
+      for (const stage of all) {
+        try {
+          levels.push(...(await meter.measure([stage])))
+        } catch (fault) {
+          log.error({ err: fault, stage: stage.ref }, 'a stage cannot be measured')
+          metrics.failed()
+        }
+      }
+      return levels
+    }
+  }
+
+  let measureDueMs = 0
+
+  /** Answers for how long there is nothing to do; undefined while standing by. */
+  const turn = async (): Promise<number | undefined> => {
+    const leader = leadership.leader()
+    if (leader === undefined) {
+      term = undefined
+      metrics.show([])
+      return undefined
+    }
+    if (term?.leader !== leader) {
+      term = await begin(leader)
+      measureDueMs = 0
+    }
+    const { board, meter } = term
+    const startedAtMs = performance.now()
+    if (startedAtMs >= measureDueMs) {
+      const all = stages.all()
+      const levels = await measure(meter, all)
+      if (leadership.leader() !== leader) return 0
+      await board.publish(all, levels)
+      metrics.show(board.gates())
+      measuredAtMs = performance.now()
+      metrics.measured(measuredAtMs - startedAtMs)
+      measureDueMs = startedAtMs + (meter.isQuiet ? QUIET_MS : BUSY_MS)
+    }
+    if (leadership.leader() === leader) await board.beat()
+    return Math.max(0, Math.min(measureDueMs, board.beatDueMs) - performance.now())
+  }
+
+  const loop = async () => {
+    while (!isStopped) {
+      // Whatever has changed is published at once.
+      if (hasNews) measureDueMs = 0
+      hasNews = false
+      let waitMs: number | undefined = FAILED_MS
+      try {
+        waitMs = await turn()
+      } catch (error) {
+        if (isStopped) break
+        metrics.failed()
+        measureDueMs = 0
+        log.warn({ err: error }, 'a turn of the watchdog failed')
+      }
+      turnedAtMs = performance.now()
+      await pause(waitMs)
+    }
+  }
+  const running = loop()
+
+  return {
+    checks: [
+      {
+        name: 'watchdog',
+        check: () => {
+          if (!leadership.isMember()) return 'not a member of the group yet'
+          const isLeading = leadership.leader() !== undefined
+          if (isLeading && performance.now() - turnedAtMs > STUCK_MS) return 'no turn for a minute'
+          return undefined
+        },
+      },
+    ],
+    async stop() {
+      isStopped = true
+      wake()
+      await leadership.stop()
+      await control.stop()
+      await admin.disconnect()
+      await running
+      await producer.disconnect()
+    },
+  }
+}
+
+const ONE_TOPIC: ReadonlySet<string> = new Set(['unknown_topic', 'unauthorized', 'rejected'])
