@@ -63,7 +63,7 @@ test('the platform is rolled under load: what was accepted ends, and each proces
   skip,
 }, async () => {
   const { compose } = installation
-  const platform = ['control', 'dispatcher', 'ledger']
+  const platform = ['control', 'dispatcher', 'ledger', 'watchdog']
   const since = new Date()
   const load = startLoad('platform')
   await load.progress(JOBS)

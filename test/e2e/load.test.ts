@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { GateRecord } from '@weir/contracts'
 import { act } from '../support/act-step.ts'
 import type { Client, JobEvent } from '../support/api-client.ts'
 import { startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
+const run = promisify(execFile)
 const CONCURRENCY = 4
 
 const system = await startSystem({
@@ -307,6 +311,35 @@ async function leading(): Promise<string> {
     return leaders.length === 1 && leaders[0]
   })
 }
+
+test('the command shows what the API has, as a table, as JSON, and live', async () => {
+  const env = { ...process.env, WEIR_API: system.api, WEIR_KEY: system.operator.key }
+  const weir = (...args: string[]) => run(process.execPath, ['libs/cli/bin/weir.js', ...args], { env })
+  await until('the gates to be known', () => isKnown('slow@1'))
+  const { stdout: table } = await weir('flow')
+  assert.match(table, /^queue +0 jobs, oldest 0 ms$/m)
+  assert.match(table, /^bottleneck +none$/m)
+  assert.match(table, /^slow@1 +normal +open +0 +0 ms +0 ms +[\d.]+\/s +0\/1000 +-$/m)
+  const { stages } = JSON.parse((await weir('flow', '-o', 'json')).stdout) as Flow
+  assert.ok(stages.some(({ stage, lag }) => stage === 'slow@1' && lag === 0))
+  const { stdout: figures } = await weir('stage', 'telemetry', 'counted@1')
+  assert.match(figures, /^processed +55$/m)
+  assert.match(figures, /^work +[\d.]+ m?s/m)
+  assert.match((await weir('stage', 'list', '--state', 'active')).stdout, /^slow@1 /m)
+
+  const live = spawn(process.execPath, ['libs/cli/bin/weir.js', 'flow', '--watch'], { env })
+  let told = ''
+  live.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    told += chunk
+  })
+  const ended = once(live, 'exit')
+  await until('the first look', () => /slow@1 {2}normal {2}open {2}lag 0/.test(told))
+  const ids = await client.submitBatch('slow', numbers(60))
+  await until('the lag', () => /slow@1 {2}normal {2}open {2}lag [1-9]/.test(told))
+  live.kill('SIGINT')
+  assert.deepEqual((await ended)[0], 130)
+  await client.allEnded(ids)
+})
 
 test('stages can be listed by their state', async () => {
   type List = { readonly stages: readonly { readonly ref: string; readonly state: string }[] }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startServer } from '@weir/client/test-server'
+import { createTopics } from '@weir/contracts'
 import { parse, parseAllDocuments } from 'yaml'
 import { runCli } from '../test/support.ts'
 
@@ -8,6 +9,8 @@ const stage = {
   ref: 'geo-code@2',
   state: 'active',
   partitions: 4,
+  lanes: ['high', 'normal'],
+  inFlightMax: 600,
   spec: {
     image: 'weir/geo-code:2.1.0',
     env: { PRICE: '5$', WEIR_LOG_LEVEL: 'debug' },
@@ -16,8 +19,12 @@ const stage = {
   },
 }
 
-async function render(t: Parameters<typeof startServer>[0], ...flags: string[]) {
-  const { baseUrl } = await startServer(t, () => ({ body: stage }))
+type Context = Parameters<typeof startServer>[0]
+
+const render = (t: Context, ...flags: string[]) => renderOf(t, stage, ...flags)
+
+async function renderOf(t: Context, body: object, ...flags: string[]) {
+  const { baseUrl } = await startServer(t, () => ({ body }))
   return runCli(['stage', 'render', stage.ref, '--api', baseUrl, ...flags])
 }
 
@@ -78,4 +85,33 @@ test('for Kubernetes it is a Deployment, a budget for disruptions and a NetworkP
     valueFrom: { secretKeyRef: { name: 'weir-stage-geo-code-2', key: 'stage-key' } },
   })
   assert.match(err, /create secret generic weir-stage-geo-code-2 --from-file=stage-key=FILE/)
+})
+
+test('where its registration says how many there may be, KEDA follows the lag of its group', async (t) => {
+  const env = { ...stage.spec.env, WEIR_PREFIX: 'shop' }
+  const scaled = { ...stage, spec: { ...stage.spec, env, replicas: { min: 1, max: 12 } } }
+  const { out } = await renderOf(t, scaled, '--target', 'k8s', '--brokers', 'k1:9093,k2:9093')
+  // biome-ignore lint/suspicious/noExplicitAny: documents of several shapes
+  const documents = parseAllDocuments(out).map((document) => document.toJS()) as any[]
+  const [deployment] = documents
+  const object = documents.find(({ kind }) => kind === 'ScaledObject')
+  assert.equal(object.spec.scaleTargetRef.name, deployment.metadata.name)
+  assert.equal(deployment.spec.replicas, undefined)
+  // Not beyond the partitions: one more would have nothing to do.
+  assert.deepEqual([object.spec.minReplicaCount, object.spec.maxReplicaCount], [1, 4])
+  const topics = createTopics('shop')
+  assert.deepEqual(
+    object.spec.triggers,
+    (['high', 'normal'] as const).map((lane) => ({
+      type: 'kafka',
+      metadata: {
+        bootstrapServers: 'k1:9093,k2:9093',
+        consumerGroup: topics.stageGroup('geo-code@2'),
+        topic: topics.input('geo-code@2', lane),
+        // Half of 600 over 4 instances.
+        lagThreshold: '75',
+        offsetResetPolicy: 'earliest',
+      },
+    })),
+  )
 })

@@ -1,4 +1,5 @@
 import type { Stage } from '@weir/client'
+import { createTopics } from '@weir/contracts'
 
 export type RenderOptions = {
   readonly image: string
@@ -73,10 +74,66 @@ const toCpus = (text: string): string =>
 /** `512Mi` → `512m`: what compose calls a megabyte is 1024² bytes too. */
 const toComposeMemory = (text: string): string => text.replace(/i?$/, '').toLowerCase()
 
-/** A Deployment, what keeps it up while nodes are drained, and what it may talk to. */
+/** Least and most instances, where its registration says that they follow the load. */
+function scaleOf({ spec, partitions }: Stage): { min: number; max: number } | undefined {
+  if (spec.replicas === undefined) return undefined
+  const min = Math.min(spec.replicas.min, partitions)
+  const max = Math.min(spec.replicas.max, partitions)
+  return max > min ? { min, max } : undefined
+}
+
+/**
+ * What lets KEDA follow the lag of the stage's group, lane by lane. All instances are wanted when
+ * half of what may be in flight at the stage waits. Two more or less at a time, with time between:
+ * every change of instances divides the partitions anew.
+ */
+function toScaledObject(
+  stage: Stage,
+  brokers: string,
+  metadata: object,
+  { min, max }: { min: number; max: number },
+): unknown {
+  const topics = createTopics(stage.spec.env?.WEIR_PREFIX)
+  const lagThreshold = Math.max(1, Math.floor(stage.inFlightMax / (2 * max)))
+  const steps = { policies: [{ type: 'Pods', value: 2, periodSeconds: 30 }] }
+  return {
+    apiVersion: 'keda.sh/v1alpha1',
+    kind: 'ScaledObject',
+    metadata,
+    spec: {
+      scaleTargetRef: { name: resourceName(stage.ref) },
+      minReplicaCount: min,
+      maxReplicaCount: max,
+      pollingInterval: 15,
+      cooldownPeriod: 90,
+      advanced: {
+        horizontalPodAutoscalerConfig: {
+          behavior: {
+            scaleUp: steps,
+            scaleDown: { ...steps, stabilizationWindowSeconds: 90 },
+          },
+        },
+      },
+      triggers: stage.lanes.map((lane) => ({
+        type: 'kafka',
+        metadata: {
+          bootstrapServers: brokers,
+          consumerGroup: topics.stageGroup(stage.ref),
+          topic: topics.input(stage.ref, lane),
+          lagThreshold: String(lagThreshold),
+          // A group that has lost its offsets is for its operator, not for more instances.
+          offsetResetPolicy: 'earliest',
+        },
+      })),
+    },
+  }
+}
+
+/** A Deployment, what keeps it up while nodes are drained, what it may talk to, how it grows. */
 export function toKubernetes(stage: Stage, options: RenderOptions): readonly unknown[] {
   const { image, brokers, namespace } = options
   const name = resourceName(stage.ref)
+  const scale = scaleOf(stage)
   const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'weir' }
   const selector = { matchLabels: { 'app.kubernetes.io/name': name } }
   const metadata = { name, namespace, labels }
@@ -109,7 +166,8 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
       kind: 'Deployment',
       metadata,
       spec: {
-        replicas: replicasOf(stage),
+        // Whoever scales it says how many: a number here would be set back with each apply.
+        ...(scale === undefined ? { replicas: replicasOf(stage) } : {}),
         selector,
         // One more first, then one less: the partitions always have somebody who takes them.
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
@@ -149,6 +207,7 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
         ],
       },
     },
+    ...(scale === undefined ? [] : [toScaledObject(stage, brokers, metadata, scale)]),
   ]
 }
 

@@ -26,15 +26,16 @@ export type Readiness = {
   readonly checks: Readonly<Record<string, string>>
 }
 
+/** Null is what is not known or, for a tenant, not shown: figures that tell of others. */
 export type FlowStage = {
   readonly stage: string
   readonly lane: Lane
-  readonly state: 'open' | 'throttled' | 'closed'
-  readonly lag: number
-  readonly lagMs: number
-  readonly oldestAgeMs: number
-  readonly drainRate: number
-  readonly inFlight: number
+  readonly state: 'open' | 'throttled' | 'closed' | 'unknown'
+  readonly lag: number | null
+  readonly lagMs: number | null
+  readonly oldestAgeMs: number | null
+  readonly drainRate: number | null
+  readonly inFlight: number | null
   readonly inFlightLimit: number
   readonly reason: string | null
   readonly since: string
@@ -44,8 +45,10 @@ export type FlowStage = {
 export type Flow = {
   readonly at: string
   readonly stages: readonly FlowStage[]
-  readonly queue: { readonly queued: number; readonly oldestAgeMs: number }
+  readonly queue: { readonly queued: number | null; readonly oldestAgeMs: number | null }
   readonly bottleneck: { readonly stage: string; readonly why: string } | null
+  /** Answers 429 of the instance that answers, by who is the cause. */
+  readonly refused: { readonly tenant: number; readonly platform: number; readonly since: string }
 }
 
 /** Calls about the caller and the installation as a whole. */

@@ -52,16 +52,42 @@ export type Stage = {
 export const STAGE_OPERATIONS = ['activate', 'deactivate', 'reactivate', 'terminate'] as const
 export type StageOperation = (typeof STAGE_OPERATIONS)[number]
 
-/** Times in milliseconds. */
+/** Milliseconds; null where nothing was counted. */
+export type LatencyFigures = {
+  readonly min: number | null
+  readonly mean: number | null
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly p99: number | null
+  readonly max: number | null
+}
+
+/** What the live instances of a stage have counted and measured since the first of them started. */
 export type StageTelemetry = {
+  readonly stage: string
+  readonly instances: number
   readonly processed: number
+  readonly completed: number
   readonly failed: number
+  readonly skipped: number
+  readonly cancelled: number
   readonly retried: number
   readonly dropped: number
   readonly duplicatesSuppressed: number
   readonly late: number
-  readonly since: string
-  readonly [figure: string]: unknown
+  readonly waitMs: LatencyFigures
+  readonly workMs: LatencyFigures
+  /** Attempts that ended, a second, lately. */
+  readonly throughput: number
+  readonly lastError: { readonly code: string; readonly at: string } | null
+  readonly since: string | null
+  readonly input: readonly {
+    readonly lane: Lane
+    readonly lag: number | null
+    readonly lagMs: number | null
+    readonly oldestAgeMs: number | null
+    readonly drainRate: number | null
+  }[]
 }
 
 export type Stages = ReturnType<typeof createStages>
@@ -83,9 +109,13 @@ export function createStages(transport: Transport) {
       })
     },
 
-    async list(): Promise<readonly Stage[]> {
-      const path = '/v1/stages'
-      return (await transport.call<{ stages: readonly Stage[] }>({ method: 'GET', path })).stages
+    async list(filter: { readonly state?: readonly StageState[] } = {}): Promise<readonly Stage[]> {
+      const { stages } = await transport.call<{ stages: readonly Stage[] }>({
+        method: 'GET',
+        path: '/v1/stages',
+        query: { state: filter.state },
+      })
+      return stages
     },
 
     get(ref: string): Promise<Stage> {

@@ -37,6 +37,23 @@ test('the flow shows each stage, the queue and the bottleneck', async (t) => {
   )
 })
 
+test('what a tenant is not shown, or nobody knows, is a dash', async (t) => {
+  const hidden = { lag: null, lagMs: null, oldestAgeMs: null, drainRate: null, inFlight: null }
+  const one = { ...gate('a@1', 0), ...hidden, state: 'unknown', reason: 'not_measured' }
+  const body = {
+    ...flow(0),
+    stages: [one],
+    queue: { queued: null, oldestAgeMs: null },
+    bottleneck: null,
+  }
+  const { baseUrl } = await startServer(t, () => ({ body }))
+  const { status, out } = await runCli(['flow', '--api', baseUrl])
+  assert.equal(status, 0)
+  assert.match(out, /^queue +- jobs, oldest -$/m)
+  assert.match(out, /^bottleneck +none$/m)
+  assert.match(out, /^a@1 +normal +unknown +- +- +- +- +-\/64 +not_measured$/m)
+})
+
 test('a watch into a pipe tells a stage again only when it has changed', async (t) => {
   const stop = new AbortController()
   const { baseUrl, requests } = await startServer(t, () => {

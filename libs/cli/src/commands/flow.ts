@@ -49,8 +49,8 @@ function changedSince(seen: Map<string, string>, { stages }: Flow): FlowStage[] 
 
 function formatLine(one: FlowStage): string {
   const { stage, lane, state, lag, oldestAgeMs, inFlight, inFlightLimit, reason } = one
-  const facts = `${stage}  ${lane}  ${state}  lag ${lag}  oldest ${formatMs(oldestAgeMs)}`
-  return clean(`${facts}  in flight ${inFlight}/${inFlightLimit}${reason ? `  ${reason}` : ''}`)
+  const facts = `${stage}  ${lane}  ${state}  lag ${lag ?? '-'}  oldest ${formatMs(oldestAgeMs)}`
+  return clean(`${facts}  in flight ${inFlight ?? '-'}/${inFlightLimit}${reason ? `  ${reason}` : ''}`)
 }
 
 /** The level behind each stage, the waiting room, and the bottleneck in words. */
@@ -62,8 +62,8 @@ export function formatFlow({ at, stages, queue, bottleneck }: Flow, paint: Paint
     one.lag,
     formatMs(one.lagMs),
     formatMs(one.oldestAgeMs),
-    `${Math.round(one.drainRate * 10) / 10}/s`,
-    `${one.inFlight}/${one.inFlightLimit}`,
+    one.drainRate === null ? null : `${Math.round(one.drainRate * 10) / 10}/s`,
+    `${one.inFlight ?? '-'}/${one.inFlightLimit}`,
     one.reason,
   ])
   const names = [
@@ -77,7 +77,7 @@ export function formatFlow({ at, stages, queue, bottleneck }: Flow, paint: Paint
     'IN FLIGHT',
     'REASON',
   ]
-  const waiting = `queue       ${queue.queued} jobs, oldest ${formatMs(queue.oldestAgeMs)}`
+  const waiting = `queue       ${queue.queued ?? '-'} jobs, oldest ${formatMs(queue.oldestAgeMs)}`
   const narrow = bottleneck === null ? 'none' : clean(`${bottleneck.stage}: ${bottleneck.why}`)
   return [
     `at          ${at}`,

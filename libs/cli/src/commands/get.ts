@@ -1,4 +1,5 @@
 import type { JobFilter, Stage } from '@weir/client'
+import type { StageState } from '@weir/contracts'
 import type { Context, Run } from '../context.ts'
 import { definedOf } from '../defined.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -106,7 +107,9 @@ export const getPipelines: Run<PageFlags & { readonly pipelineVersion?: string }
   sayMore(context, page.nextCursor)
 }
 
-export const getStages: Run = async (context) => {
+type StageFlags = { readonly state?: readonly StageState[] }
+
+export const getStages: Run<StageFlags> = async (context, { state }) => {
   const { out, args } = context
   const { stages } = await context.connect()
   const [ref] = args
@@ -119,7 +122,7 @@ export const getStages: Run = async (context) => {
     })
     return
   }
-  const all = await stages.list()
+  const all = await stages.list(state === undefined ? {} : { state })
   const rows = all.map((stage) => [
     stage.ref,
     stage.kind,

@@ -1,9 +1,17 @@
-import { STAGE_OPERATIONS, type StageOperation, type StageSettings } from '@weir/client'
+import {
+  STAGE_OPERATIONS,
+  type StageOperation,
+  type StageSettings,
+  type StageTelemetry,
+} from '@weir/client'
 import { confirm } from '../confirm.ts'
 import type { Context, Run } from '../context.ts'
 import { definedOf } from '../defined.ts'
 import { usage } from '../failure.ts'
+import { formatMs } from '../output/format-time.ts'
+import type { Paint } from '../output/paint.ts'
 import { formatRecord } from '../output/record-table.ts'
+import { formatTable } from '../output/table.ts'
 import { parseInteger, parsePairs } from '../pairs.ts'
 import { parseDocument, readDocument } from '../read-documents.ts'
 import { keepKey, reserveKeyFile } from '../save-key.ts'
@@ -106,5 +114,34 @@ export const showTelemetry: Run = async (context) => {
     'figures of single stages',
     () => client.stages.telemetry(refOf(context)),
   )
-  await context.out.show({ data: figures, table: () => formatRecord(figures), names: () => [] })
+  await context.out.show({
+    data: figures,
+    table: (paint) => formatTelemetry(figures, paint),
+    names: () => [],
+  })
+}
+
+/** Counts a line each, then the durations and the input side by side. */
+export function formatTelemetry(figures: StageTelemetry, paint: Paint): string {
+  const { waitMs, workMs, input, lastError, ...counts } = figures
+  const error = lastError === null ? null : `${lastError.code} at ${lastError.at}`
+  const shares = ['min', 'mean', 'p50', 'p95', 'p99', 'max'] as const
+  const durations = Object.entries({ wait: waitMs, work: workMs }).map(([name, of]) => [
+    name,
+    ...shares.map((share) => formatMs(of[share])),
+  ])
+  const levels = input.map(({ lane, lag, lagMs, oldestAgeMs, drainRate }) => [
+    lane,
+    lag,
+    formatMs(lagMs),
+    formatMs(oldestAgeMs),
+    drainRate === null ? null : `${Math.round(drainRate * 10) / 10}/s`,
+  ])
+  return [
+    formatRecord({ ...counts, throughput: `${figures.throughput}/s`, lastError: error }),
+    '',
+    formatTable(['', ...shares.map((share) => share.toUpperCase())], durations, paint),
+    '',
+    formatTable(['LANE', 'LAG', 'LAG TIME', 'OLDEST', 'DRAIN'], levels, paint),
+  ].join('\n')
 }

@@ -1,5 +1,6 @@
 /** A duration in milliseconds for people: `3.1 ms`, `4.2 s`, `7 min`, `3 h`, `5 d`. */
-export function formatMs(ms: number): string {
+export function formatMs(ms: number | null): string {
+  if (ms === null) return '-'
   if (ms < 1_000) return `${trim(ms)} ms`
   if (ms < 120_000) return `${trim(ms / 1_000)} s`
   if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`

@@ -22,6 +22,7 @@ const colors: Readonly<Record<string, string>> = {
   open: 'green',
   throttled: 'yellow',
   closed: 'red',
+  unknown: 'yellow',
   ok: 'green',
   warn: 'yellow',
   fail: 'red',

@@ -40,6 +40,14 @@ const stageCommands: readonly CommandSpec[] = [
   {
     name: 'list',
     summary: 'List stages',
+    options: [
+      {
+        flags: '--state <state>',
+        text: 'in a state; may be repeated',
+        isList: true,
+        choices: ['created', 'launched', 'active', 'deactivated', 'terminating', 'terminated'],
+      },
+    ],
     isRemote: true,
     formats: ALL_FORMATS,
     load: async () => (await import('../commands/get.ts')).getStages,
@@ -101,7 +109,7 @@ const stageCommands: readonly CommandSpec[] = [
   ),
   {
     name: 'telemetry',
-    summary: 'Figures of a stage',
+    summary: 'Figures of a stage: counts, wait and work, its input (operators)',
     args: [ref],
     isRemote: true,
     formats: ['table', 'json', 'yaml'],
