@@ -314,7 +314,8 @@ async function leading(): Promise<string> {
 
 test('the command shows what the API has, as a table, as JSON, and live', async () => {
   const env = { ...process.env, WEIR_API: system.api, WEIR_KEY: system.operator.key }
-  const weir = (...args: string[]) => run(process.execPath, ['libs/cli/bin/weir.js', ...args], { env })
+  const weir = (...args: string[]) =>
+    run(process.execPath, ['libs/cli/bin/weir.js', ...args], { env })
   await until('the gates to be known', () => isKnown('slow@1'))
   const { stdout: table } = await weir('flow')
   assert.match(table, /^queue +0 jobs, oldest 0 ms$/m)

@@ -20,6 +20,8 @@ import { createWatchdogMetrics } from './watchdog-metrics.ts'
 const BUSY_MS = 500
 const QUIET_MS = 2_000
 const FAILED_MS = 1_000
+/** A membership that was not confirmed for a while may be confirmed again without any other news. */
+const STANDBY_MS = 1_000
 /** Without a turn for so long something is stuck. */
 const STUCK_MS = 60_000
 
@@ -82,13 +84,13 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
   )
 
   /** Until something happens, or for so long. */
-  const pause = (ms: number | undefined) =>
+  const pause = (ms: number) =>
     new Promise<void>((resolve) => {
       if (hasNews || isStopped) {
         resolve()
         return
       }
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms)
+      const timer = setTimeout(resolve, ms)
       wake = () => {
         clearTimeout(timer)
         resolve()
@@ -128,13 +130,13 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
 
   let measureDueMs = 0
 
-  /** Answers for how long there is nothing to do; undefined while standing by. */
-  const turn = async (): Promise<number | undefined> => {
+  /** Answers for how long there is nothing to do. */
+  const turn = async (): Promise<number> => {
     const leader = leadership.leader()
     if (leader === undefined) {
       term = undefined
       metrics.show([])
-      return undefined
+      return STANDBY_MS
     }
     if (term?.leader !== leader) {
       term = await begin(leader)
@@ -161,7 +163,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       // Whatever has changed is published at once.
       if (hasNews) measureDueMs = 0
       hasNews = false
-      let waitMs: number | undefined = FAILED_MS
+      let waitMs = FAILED_MS
       try {
         waitMs = await turn()
       } catch (error) {

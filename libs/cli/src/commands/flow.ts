@@ -50,7 +50,9 @@ function changedSince(seen: Map<string, string>, { stages }: Flow): FlowStage[] 
 function formatLine(one: FlowStage): string {
   const { stage, lane, state, lag, oldestAgeMs, inFlight, inFlightLimit, reason } = one
   const facts = `${stage}  ${lane}  ${state}  lag ${lag ?? '-'}  oldest ${formatMs(oldestAgeMs)}`
-  return clean(`${facts}  in flight ${inFlight ?? '-'}/${inFlightLimit}${reason ? `  ${reason}` : ''}`)
+  return clean(
+    `${facts}  in flight ${inFlight ?? '-'}/${inFlightLimit}${reason ? `  ${reason}` : ''}`,
+  )
 }
 
 /** The level behind each stage, the waiting room, and the bottleneck in words. */
