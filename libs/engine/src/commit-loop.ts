@@ -5,6 +5,8 @@ import type { Logger } from '@weir/runtime'
 export type Committable = {
   toCommit(): OffsetToCommit | undefined
   committed(commit: OffsetToCommit): void
+  /** What `toCommit` gave was not taken: it is to be given again. */
+  notCommitted(): void
 }
 
 /**
@@ -46,6 +48,9 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
     if (pairs.length === 0) return true
     const result = await options.send(pairs.map(([, commit]) => commit))
     if (!result.ok) {
+      for (const [partition] of pairs) partition.notCommitted()
+      // While the group is being divided nothing is taken; the next generation takes it.
+      isTouched ||= result.reason === 'rebalance' || result.reason === 'unavailable'
       const isExpected = result.reason !== 'metadata_too_large' && result.reason !== 'unavailable'
       const fields = { reason: result.reason, err: result.error }
       if (isExpected) options.log.debug(fields, 'a commit was not taken')
@@ -58,7 +63,8 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
   }
 
   const commit = async (): Promise<boolean> => {
-    await underWay
+    // One after the other, whoever asks: who is told that all is committed relies on it.
+    while (underWay !== undefined) await underWay
     underWay = commitOnce()
     try {
       return await underWay

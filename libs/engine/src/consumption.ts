@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { defaults, LANES, type Lane, type TicketKey, type Topics } from '@weir/contracts'
 import {
   type AssignedPartition,
@@ -48,6 +49,8 @@ export type ConsumptionOptions = {
   readonly retryDelayMs: Parameters<typeof createPartitionRunner>[0]['retryDelayMs']
   readonly instalmentOf: Parameters<typeof createPartitionRunner>[0]['instalmentOf']
   readonly sessionTimeoutMs: number
+  /** How long what runs on a partition may go on when that goes to another instance. */
+  readonly graceMs: number
   /** Partitions were assigned, restored, lost or stopped. */
   readonly onPartitions: () => void
   readonly onFatal: (error: KafkaError) => void
@@ -58,8 +61,9 @@ const TICK_IDLE_MS = 1_000
 const RESTORE_PAUSE_MS = 1_000
 /** All open joins of an instance. */
 const JOIN_BYTES_MAX = 256 * 1024 * 1024
-/** What was sent is waited for so long when the instance stops. */
+/** Beyond the grace: for what tasks have sent at its end, and its commit. */
 const FLUSH_MS = 3_000
+const POLL_MS = 5
 
 export function createConsumption(options: ConsumptionOptions): Consumption {
   const { topics, stage, clock, log, sender, tasks, counters, sessionTimeoutMs } = options
@@ -196,6 +200,12 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
         runners.delete(keyOf(at))
       }
     },
+    handOverMs: options.graceMs + FLUSH_MS,
+    async onHandOver(partitions) {
+      const going = partitions.flatMap((at) => runners.get(keyOf(at)) ?? [])
+      for (const runner of going) runner.windUp()
+      await settle(going, options.graceMs + FLUSH_MS)
+    },
     async onRebalancing() {
       // What would start now may belong to another instance in a moment.
       tasks.hold(true)
@@ -243,23 +253,51 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   wakeTick(TICK_IDLE_MS)
   tasks.hold(false)
 
-  const untilSent = async () => {
-    const untilMs = clock.monotonicMs() + FLUSH_MS
-    const isSent = () => [...runners.values()].every((one) => one.unacknowledged === 0)
-    while (!isSent() && clock.monotonicMs() < untilMs) {
-      await new Promise((resolve) => setTimeout(resolve, 5))
+  /** Waits until nothing of the partitions is under way and where they stand is committed. */
+  const settle = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
+    const untilMs = clock.monotonicMs() + withinMs
+    const isQuiet = () => {
+      // What waits to be sent until the membership is confirmed waits for this.
+      for (const one of some) one.pump()
+      return some.every((one) => one.isQuiet)
     }
+    for (;;) {
+      const leftMs = untilMs - clock.monotonicMs()
+      // A commit is refused while the group is being divided; then the next generation takes it.
+      if ((await untilTrue(isQuiet, leftMs)) && (await commits.commit()) && isQuiet()) return
+      if (leftMs <= 0) break
+      await pause(POLL_MS)
+    }
+    const unacknowledged = some.reduce((sum, one) => sum + one.unacknowledged, 0)
+    const running = some.filter((one) => tasks.runsFor(one)).length
+    log.warn(
+      { unacknowledged, running },
+      'not all that was done is committed: it will be done again',
+    )
+  }
+
+  const untilTrue = async (holds: () => boolean, withinMs: number): Promise<boolean> => {
+    const untilMs = clock.monotonicMs() + withinMs
+    while (!holds()) {
+      if (clock.monotonicMs() >= untilMs) return false
+      await pause(POLL_MS)
+    }
+    return true
   }
 
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number) => {
     isStopping = true
     clearTimeout(tick)
-    for (const { topic, partition } of runners.values()) consumer.pause(topic, partition)
+    for (const runner of runners.values()) {
+      consumer.pause(runner.topic, runner.partition)
+      runner.windUp()
+    }
+    const untilMs = clock.monotonicMs() + graceMs
     await tasks.drain(graceMs)
-    await untilSent()
     commits.stop()
-    await commits.commit()
+    const leftMs = Math.max(0, untilMs - clock.monotonicMs())
+    await settle([...runners.values()], leftMs + FLUSH_MS)
     for (const runner of runners.values()) runner.release()
     runners.clear()
     await consumer.stop()

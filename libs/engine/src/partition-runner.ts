@@ -32,6 +32,8 @@ import type { TaskOwner, TaskRunner } from './task-runner.ts'
  *    next.
  * 3. Nothing is produced while the membership is not confirmed to be alive.
  * 4. What could not be sent for good restarts the partition from its commit; it is never passed over.
+ * 5. A partition that is to go starts nothing and folds nothing more; what it has under way ends, is
+ *    acknowledged and committed, so that its next owner starts nothing a second time.
  */
 export type PartitionRunner = TaskOwner & {
   /** restoring: owner record, committed offset or refill are not done. stopped: needs an operator. */
@@ -42,6 +44,8 @@ export type PartitionRunner = TaskOwner & {
   readonly openJoins: number
   /** Sends that are not acknowledged. */
   readonly unacknowledged: number
+  /** Nothing is under way: what it stands at can be committed, and will not change by itself. */
+  readonly isQuiet: boolean
   /** Starts from what the group has committed. */
   begin(generation: number, offset: number, metadata: string | null): void
   /** Kept over to the next generation: what was decided before goes out before the owner record. */
@@ -54,6 +58,10 @@ export type PartitionRunner = TaskOwner & {
   /** What to commit where it has changed since the last `committed`. */
   toCommit(): OffsetToCommit | undefined
   committed(commit: OffsetToCommit): void
+  /** What `toCommit` gave was not taken. */
+  notCommitted(): void
+  /** Starts and folds nothing any more, for it will be another's, or the instance stops. */
+  windUp(): void
   stop(reason: string): void
   /** Its partition is lost, or is read anew: nothing of it counts any more. */
   release(): void
@@ -110,6 +118,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
   let waitsForPlan: { readonly message: Message; readonly untilMs: number } | undefined
   let unacknowledged = 0
   let isSettling = false
+  let isWindingUp = false
   let isDirty = false
   let lastCommit = ''
 
@@ -123,7 +132,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     if (state !== 'running') return
     log.error({ err: error }, 'something could not be sent: the partition starts from its commit')
     release()
-    options.onBroken(error)
+    if (!isWindingUp) options.onBroken(error)
   }
 
   /** Answers to what was sent come in bunches: the protocol is asked once for all of them. */
@@ -274,6 +283,12 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
   const pump = () => {
     if (state !== 'running' || protocol === undefined) return
     const current = protocol
+    if (isWindingUp) {
+      drain()
+      countUp(current)
+      if (isDirty) options.onChanged()
+      return
+    }
     for (let record = queue.peek(); record !== undefined && !current.full; record = queue.peek()) {
       if (isRefilling && record.offset >= committedOffset) endRefill(current)
       if (record.offset < current.position) {
@@ -333,8 +348,12 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     get unacknowledged() {
       return unacknowledged
     },
+    get isQuiet() {
+      if (state !== 'running') return true
+      return unacknowledged === 0 && held.length === 0 && !isSettling && !tasks.runsFor(runner)
+    },
 
-    start: (task) => state === 'running' && protocol?.start(task) === true,
+    start: (task) => state === 'running' && !isWindingUp && protocol?.start(task) === true,
 
     end(task, end, timing, traceparent) {
       if (state !== 'running' || protocol === undefined) return
@@ -387,7 +406,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     },
 
     enqueue(records) {
-      if (state !== 'running') return
+      if (state !== 'running' || isWindingUp) return
       queue.push(records)
       if (queue.length >= QUEUE_HIGH.records || queue.bytes >= QUEUE_HIGH.bytes) flow(false)
       pump()
@@ -405,7 +424,7 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     tick() {
       if (state !== 'running' || protocol === undefined) return
       const { unfinished, openJoins } = protocol
-      protocol.tick(nowMs())
+      if (!isWindingUp) protocol.tick(nowMs())
       if (protocol.unfinished !== unfinished || protocol.openJoins !== openJoins) isDirty = true
       pump()
     },
@@ -424,6 +443,15 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
 
     committed({ offset, metadata }) {
       lastCommit = `${offset} ${metadata}`
+    },
+
+    notCommitted() {
+      isDirty = true
+    },
+
+    windUp() {
+      isWindingUp = true
+      queue.clear()
     },
 
     stop(reason) {

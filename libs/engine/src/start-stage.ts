@@ -199,6 +199,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       instalmentOf: (ref) =>
         Math.min(INSTALMENT_MAX, control.stageOf(ref)?.inFlightMax ?? INSTALMENT_MAX),
       sessionTimeoutMs,
+      graceMs,
       onPartitions() {
         if (consumption?.isRestored() === true) ready.resolve()
         registry.touch()

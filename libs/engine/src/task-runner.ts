@@ -43,6 +43,8 @@ export type TaskRunner = {
   cleaning(): [job: string, run: number][]
   add(owner: TaskOwner, task: Task): void
   abort(task: Task, reason: 'fenced' | 'superseded' | 'stopping'): void
+  /** Whether a handler is at work for the owner. */
+  runsFor(owner: TaskOwner): boolean
   /** Ends the waiting of an owner that has lost its partition, and aborts what it runs. */
   dropOwner(owner: TaskOwner): void
   /** Tells of tasks that have been running for a second, once each. */
@@ -287,6 +289,10 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
       pumpSoon()
     },
     abort,
+    runsFor(owner) {
+      for (const one of running.values()) if (one.owner === owner) return true
+      return false
+    },
     dropOwner(owner) {
       for (const one of running.values()) if (one.owner === owner) abort(one.task, 'stopping')
     },

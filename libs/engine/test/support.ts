@@ -69,7 +69,11 @@ export async function until(
  * A small installation of its own: topics under a prefix, control and dispatcher played by the test,
  * everything that stages say collected.
  */
-export async function openInstallation(t: TestContext, stages: readonly Stage[]) {
+export async function openInstallation(
+  t: TestContext,
+  stages: readonly Stage[],
+  { partitions = 2 }: { readonly partitions?: number } = {},
+) {
   const brokers = process.env.WEIR_TEST_KAFKA
   if (!brokers) throw new Error('WEIR_TEST_KAFKA must name a broker (host:port) for this test')
   const kafka = connectKafka({ brokers: brokers.split(','), clientId: 'engine-test' })
@@ -83,13 +87,15 @@ export async function openInstallation(t: TestContext, stages: readonly Stage[])
   const keyOf = (holder: string): TicketKey => deriveTicketKey(master, holder, 'k1')
   const specs = [
     ...topics.platformSpecs(2),
-    ...stages.flatMap(({ ref }) => topics.stageSpecs(ref, 2, lanes)),
+    ...stages.flatMap(({ ref }) => topics.stageSpecs(ref, partitions, lanes)),
   ]
   await admin.createTopics(specs)
   for (const { ref } of stages) {
     const offsets = topics
-      .stageSpecs(ref, 2, lanes)
-      .flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition, offset: 0 })))
+      .stageSpecs(ref, partitions, lanes)
+      .flatMap(({ topic }) =>
+        Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset: 0 })),
+      )
     await admin.commitAsAdmin(topics.stageGroup(ref), offsets)
   }
 

@@ -9,6 +9,7 @@ import {
   createProducer,
   type Kafka,
 } from './index.ts'
+import { ConsumerGroup, InstrumentationEmitter, roundRobin } from './internals.ts'
 
 type Member = {
   consumer: Consumer
@@ -158,23 +159,128 @@ test('a new member takes over partitions, and one that leaves gives them back at
   await first.consumer.stop()
 })
 
-test('before a rejoin everything is paused and the old generation may still commit', async () => {
+test('a partition that moves is given to nobody before its holder has handed it over', async () => {
   const kafka = testKafka()
-  const topic = uniqueName('revoke')
+  const topic = uniqueName('handover')
   await using _ = await withTopics(kafka, { topic, partitions: 2 })
-  const results: unknown[] = []
+  const going: string[] = []
+  const mayGo = Promise.withResolvers<void>()
   const first = joinGroup(kafka, topic, [topic], {
-    onRebalancing: async () => {
-      results.push(first.consumer.resume(topic, 0))
-      results.push(await first.consumer.commit([{ topic, partition: 0, offset: 1 }]))
+    onHandOver: async (partitions) => {
+      going.push(...partitions.map(({ partition }) => String(partition)))
+      await mayGo.promise
+      const { partition } = partitions[0] as { partition: number }
+      assert.equal(first.consumer.resume(topic, partition), false)
+      const committed = await first.consumer.commit([{ topic, partition, offset: 1 }])
+      assert.deepEqual(committed, { ok: true })
     },
   })
   await until('the first assignment', () => first.assignments.length === 1)
-  first.consumer.seek(topic, 0, 0)
+  for (const partition of [0, 1]) {
+    first.consumer.seek(topic, partition, 0)
+    first.consumer.resume(topic, partition)
+  }
   const second = joinGroup(kafka, topic, [topic])
-  await until('the second has its half', () => second.assignments.at(-1)?.assignment.length === 1)
-  assert.deepEqual(results.slice(0, 2), [false, { ok: true }])
+  await until('one is to go', () => going.length === 1)
+  await until('the second is a member', () => second.assignments.length > 0)
+  const [moving] = going
+  const staying = moving === '0' ? 1 : 0
+  first.consumer.resume(topic, staying)
+  await produce(kafka, topic, staying, ['goes on'])
+  await produce(kafka, topic, Number(moving), ['waits'])
+  await until('the other partition', () => first.values.includes('goes on'))
+  assert.equal(second.assignments.at(-1)?.assignment.length, 0)
+  assert.deepEqual([first.values, first.revoked], [['goes on'], []])
+  mayGo.resolve()
+  await until('it has moved', () => second.assignments.at(-1)?.assignment.length === 1)
+  const at = { topic, partition: Number(moving) }
+  assert.deepEqual(second.assignments.at(-1)?.assignment, [{ ...at, isKept: false }])
+  assert.deepEqual(first.revoked, [`${topic}/${moving}`])
+  // Committed under the generation of the hand-over, and there when the next owner asks.
+  assert.equal((await second.consumer.fetchCommitted([at]))[0]?.offset, 1)
+  await until('the first knows', () => first.assignments.at(-1)?.assignment.length === 1)
+  assert.equal(first.assignments.at(-1)?.assignment[0]?.isKept, true)
   await Promise.all([first.consumer.stop(), second.consumer.stop()])
+})
+
+test('a hand-over that takes too long ends without its holder', async () => {
+  const kafka = testKafka()
+  const topic = uniqueName('handover-cap')
+  await using _ = await withTopics(kafka, { topic, partitions: 2 })
+  const first = joinGroup(kafka, topic, [topic], {
+    handOverMs: 300,
+    onHandOver: () => new Promise(() => {}),
+  })
+  await until('the first assignment', () => first.assignments.length === 1)
+  const second = joinGroup(kafka, topic, [topic])
+  await until('its half', () => second.assignments.at(-1)?.assignment.length === 1)
+  assert.equal(first.revoked.length, 1)
+  await Promise.all([first.consumer.stop(), second.consumer.stop()])
+})
+
+test('while others come and go a member reads on, and keeps what stays with it', async () => {
+  const kafka = testKafka()
+  const topic = uniqueName('stays')
+  await using _ = await withTopics(kafka, { topic, partitions: 6 })
+  const first = joinGroup(kafka, topic, [topic])
+  await until('all six', () => first.assignments.at(-1)?.assignment.length === 6)
+  const others = [joinGroup(kafka, topic, [topic]), joinGroup(kafka, topic, [topic])]
+  const members = [first, ...others]
+  const counts = () =>
+    members.map(({ assignments }) => assignments.at(-1)?.assignment.length).join()
+  await until('two each', () => counts() === '2,2,2')
+  const own = () => first.assignments.at(-1)?.assignment.map(({ partition }) => partition) ?? []
+  const before = own()
+  const lost = first.revoked.length
+  assert.equal(lost, 4)
+  const seen = first.assignments.length
+  await others[0]?.consumer.stop()
+  await until('three each', () => own().length === 3)
+  assert.deepEqual(
+    own().filter((partition) => before.includes(partition)),
+    before,
+  )
+  assert.equal(first.revoked.length, lost)
+  for (const { assignment } of first.assignments.slice(seen)) {
+    for (const { partition, isKept } of assignment) {
+      if (before.includes(partition)) assert.equal(isKept, true)
+    }
+  }
+  await Promise.all([first.consumer.stop(), others[1]?.consumer.stop()])
+})
+
+test('a member of a version that divides in turn takes part, and then by its rules', async () => {
+  const kafka = testKafka()
+  const topic = uniqueName('mixed')
+  await using _ = await withTopics(kafka, { topic, partitions: 4 })
+  const first = joinGroup(kafka, topic, [topic])
+  await until('all four', () => first.assignments.at(-1)?.assignment.length === 4)
+  const cluster = kafka.createCluster({ metadataMaxAgeMs: 60_000 })
+  await cluster.connect()
+  await cluster.addMultipleTargetTopics([topic])
+  const old = new ConsumerGroup({
+    logger: kafka.clientLog,
+    retry: { retries: 5 },
+    cluster,
+    groupId: topic,
+    topics: [topic],
+    topicConfigurations: { [topic]: { fromBeginning: true } },
+    instrumentationEmitter: new InstrumentationEmitter(),
+    assigners: [roundRobin({ cluster, groupId: topic, logger: kafka.clientLog })],
+    sessionTimeout: 6000,
+    rebalanceTimeout: 10_000,
+    autoCommit: false,
+    isolationLevel: 0,
+    metadataMaxAge: 60_000,
+  })
+  await old.joinAndSync()
+  await until('two are left', () => first.assignments.at(-1)?.assignment.length === 2)
+  assert.equal(old.assigned()[0]?.partitions.length, 2)
+  assert.equal(first.revoked.length, 2)
+  await old.leave()
+  await until('all four again', () => first.assignments.at(-1)?.assignment.length === 4)
+  await first.consumer.stop()
+  await cluster.disconnect()
 })
 
 test('a position the log does not have stops the partition and commits nothing', async () => {

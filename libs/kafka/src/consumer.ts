@@ -1,3 +1,5 @@
+import { type Claims, NO_CLAIMS } from './assigner/claims.ts'
+import { createStickyAssigner, STICKY } from './assigner/sticky-assigner.ts'
 import { backoffMs, closeCluster, pause, recoverCluster } from './cluster.ts'
 import { CLIENT_RETRY, type Kafka, logRetry } from './connect.ts'
 import { isUnauthorized, KafkaError, protocolType, toKafkaError } from './errors.ts'
@@ -8,8 +10,8 @@ import type { KafkaRecord, TopicPartition } from './record.ts'
 
 export type AssignedPartition = TopicPartition & {
   /**
-   * True when this member had it in the generation just before, so nobody else can have had it in
-   * between: its position is still there. Otherwise seek before `resume`.
+   * True when this member has had it all along, so nobody else can have had it in between: its
+   * position is still there. Otherwise seek before `resume`.
    */
   readonly isKept: boolean
 }
@@ -50,11 +52,22 @@ export type ConsumerOptions = {
     generation: number,
     memberId: string,
   ) => void
-  /** Partitions this member no longer has; before `onAssigned` of the next generation. */
+  /**
+   * Partitions that are to go to another member; they are paused. Nobody gets them before this has
+   * resolved or `handOverMs` have passed: end what is under way and commit. Called before
+   * `onAssigned` of the generation under which that happens; a hand-over that has begun goes on over
+   * later generations, in which they are not among what is assigned.
+   */
+  readonly onHandOver?: (partitions: readonly TopicPartition[]) => Promise<void>
+  /** How long `onHandOver` may take; default 10 s. */
+  readonly handOverMs?: number
+  /** Partitions this member no longer has: handed over, or lost. */
   readonly onRevoked?: (partitions: readonly TopicPartition[]) => void
   /**
-   * Before this member rejoins: everything is paused, and commits of the old generation are still
-   * taken. Awaited, at most a third of the rebalance timeout and 5 s.
+   * Before this member joins a group that may give its partitions away without waiting for it: it was
+   * put out, or an older member divides. Everything is paused, and commits of the old generation
+   * may still be taken. Awaited, at most a third of the rebalance timeout and 5 s. In any other
+   * rebalance the member works on.
    */
   readonly onRebalancing?: () => Promise<void> | void
   /** Synchronous: only moves records away. What it throws ends the consumer (`onFatal`). */
@@ -72,7 +85,7 @@ export type ConsumerOptions = {
   readonly maxWaitMs?: number
   /** Default 30 s. */
   readonly sessionTimeoutMs?: number
-  /** Default a tenth of the session timeout. */
+  /** Default a tenth of the session timeout, at most a second: it is how soon a rebalance is noticed. */
   readonly heartbeatMs?: number
   /** Default 60 s. */
   readonly rebalanceTimeoutMs?: number
@@ -115,18 +128,26 @@ const FATAL_TYPES = new Set([
 ])
 const COMMIT_ATTEMPTS = 3
 const FETCH_COMMITTED_DEADLINE_MS = 30_000
-const LEAVE_CAP_MS = 2000
+const LEAVE_CAP_MS = 5000
+/** One generation is often followed by another, for what was handed over: it is noticed soon. */
+const SOON_BEAT_MS = 200
+const SOON_FOR_MS = 3000
 
 /**
  * A member of a consumer group that only moves records: no handler runs inside it, heartbeats do not
  * depend on what is done with the records, and nothing decides by itself where to read from.
  *
- * Membership (join, sync, assignment) is the client's; the fetch loop and the commits are ours.
+ * Membership (join, sync) is the client's; who gets what, the fetch loop and the commits are ours.
+ *
+ * 1. A partition changes hands in two generations: in the first it is given to nobody, and its holder
+ *    sees that it is to go; when it has handed it over it joins again without it.
+ * 2. A partition is kept over a generation only where every generation since has seen this member's
+ *    claim to it. Otherwise another may have had it, however short the gap.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { kafka, groupId } = options
   const sessionTimeoutMs = options.sessionTimeoutMs ?? 30_000
-  const heartbeatMs = options.heartbeatMs ?? Math.floor(sessionTimeoutMs / 10)
+  const heartbeatMs = options.heartbeatMs ?? Math.min(1000, Math.floor(sessionTimeoutMs / 10))
   const rebalanceTimeoutMs = options.rebalanceTimeoutMs ?? 60_000
   const metadataMaxAgeMs = options.metadataMaxAgeMs ?? 60_000
   const cluster = kafka.createCluster({ metadataMaxAgeMs })
@@ -142,7 +163,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       options.topics.map((topic) => [topic, { fromBeginning: true }]),
     ),
     instrumentationEmitter: new InstrumentationEmitter(),
-    assigners: [roundRobin({ cluster, groupId, logger: kafka.clientLog })],
+    // The second is for a group in which an older version of ours still takes part.
+    assigners: [
+      createStickyAssigner(cluster, () => claim()),
+      roundRobin({ cluster, groupId, logger: kafka.clientLog }),
+    ],
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: rebalanceTimeoutMs,
     autoCommit: false,
@@ -152,7 +177,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   /** Set while the membership is whole: between a confirmed join and the start of the next one. */
   let generation: number | undefined
-  let lastGeneration: number | undefined
+  /** Since when nothing has come between this member and the group; undefined after a gap. */
+  let unbroken: { readonly memberId: string; generation: number } | undefined
+  /** What this member has claimed in the join under way, or in the last one. */
+  let claimed: readonly TopicPartition[] = []
+  /** What is being handed over. */
+  const leaving = new Map<string, TopicPartition>()
+  let activeAtMs = Number.NEGATIVE_INFINITY
   let lastBeatAtMs = Number.NEGATIVE_INFINITY
   let isDividing = false
   let joining: Promise<void> | undefined
@@ -189,7 +220,30 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   const requestRejoin = (type: string | undefined): void => {
     if (type === 'UNKNOWN_MEMBER_ID') group.memberId = null
+    // Put out, or passed over: what was ours may be another's already.
+    if (type === 'UNKNOWN_MEMBER_ID' || type === 'ILLEGAL_GENERATION') unbroken = undefined
     rejoin.abort()
+  }
+
+  /** Asked by the client before each request to join. */
+  const claim = (): Claims => {
+    if (unbroken !== undefined && !isUnbroken(unbroken)) unbroken = undefined
+    claimed = unbroken === undefined ? [] : fetcher.partitions()
+    if (unbroken === undefined) return NO_CLAIMS
+    return {
+      generation: unbroken.generation,
+      owned: claimed.filter((at) => !leaving.has(keyOf(at))),
+      leaving: claimed.filter((at) => leaving.has(keyOf(at))),
+    }
+  }
+
+  /** A generation that was joined and ended before its division came is none missed: it knew the claims. */
+  const isUnbroken = (since: NonNullable<typeof unbroken>): boolean => {
+    if (group.memberId !== since.memberId) return false
+    if (group.generationId === since.generation + 1 && group.groupProtocol === STICKY) {
+      since.generation += 1
+    }
+    return group.generationId === since.generation
   }
 
   const beat = async (): Promise<void> => {
@@ -214,46 +268,99 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const join = async (): Promise<void> => {
     await group.joinAndSync()
     // The join's own time is useless as a sign of life: it may have waited a minute for others.
-    await beat()
+    const isOver = await beat().then(
+      () => false,
+      (error: unknown) => {
+        // The next generation is being made already: this one still says what is to be handed over.
+        if (protocolType(error) !== 'REBALANCE_IN_PROGRESS') throw error
+        return true
+      },
+    )
     if (stopping.signal.aborted) return
     activate()
+    if (isOver) requestRejoin(undefined)
   }
 
   const activate = (): void => {
     const current = group.generationId as number
-    const isConsecutive = lastGeneration !== undefined && current === lastGeneration + 1
-    const before = fetcher.partitions()
-    const assigned = group
+    const memberId = group.memberId ?? ''
+    const isWhole =
+      unbroken?.memberId === memberId &&
+      (current === unbroken.generation || current === unbroken.generation + 1)
+    const given = group
       .assigned()
       .flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })))
-    const isSame = (a: TopicPartition) => (b: TopicPartition) =>
-      a.topic === b.topic && a.partition === b.partition
-    const lost = before.filter((had) => !assigned.some(isSame(had)))
-    const assignment = assigned.map((partition) => ({
-      ...partition,
-      isKept: isConsecutive && before.some(isSame(partition)),
-    }))
-    for (const { topic, partition } of lost) fetcher.remove(topic, partition)
+    const isGiven = new Set(given.map(keyOf))
+    // Where the claims were not heard nothing is handed over: it may be another's already.
+    const wereHeard = isWhole && group.groupProtocol === STICKY
+    const lost = fetcher
+      .partitions()
+      .filter((at) => !wereHeard && (leaving.has(keyOf(at)) || !isGiven.has(keyOf(at))))
+    drop(lost)
+    const held = new Set(fetcher.partitions().map(keyOf))
+    const going = fetcher
+      .partitions()
+      .filter((at) => !isGiven.has(keyOf(at)) && !leaving.has(keyOf(at)))
+    // One that is being handed over is so to the end: its tasks are no longer started.
+    const assignment = given
+      .filter((at) => !leaving.has(keyOf(at)))
+      .map((at) => ({ ...at, isKept: isWhole && held.has(keyOf(at)) }))
     for (const { topic, partition, isKept } of assignment) {
       if (!isKept) fetcher.remove(topic, partition)
       fetcher.add(topic, partition)
     }
     generation = current
-    lastGeneration = current
+    unbroken = { memberId, generation: current }
+    activeAtMs = performance.now()
     isDividing = false
     rejoin = new AbortController()
     try {
       if (lost.length > 0) options.onRevoked?.(lost)
-      options.onAssigned(assignment, current, group.memberId ?? '')
+      if (going.length > 0) handOver(going)
+      options.onAssigned(assignment, current, memberId)
     } catch (error) {
       throw new CallbackError('a callback threw', { cause: error })
     }
+    // Claimed and let go meanwhile: it was kept for this member, and is nobody's until it says so.
+    const isSettled = (at: TopicPartition) => isGiven.has(keyOf(at)) || leaving.has(keyOf(at))
+    if (!claimed.every(isSettled)) requestRejoin(undefined)
+  }
+
+  const drop = (partitions: readonly TopicPartition[]): void => {
+    for (const at of partitions) {
+      fetcher.remove(at.topic, at.partition)
+      leaving.delete(keyOf(at))
+    }
+  }
+
+  const handOver = (partitions: readonly TopicPartition[]): void => {
+    for (const at of partitions) {
+      leaving.set(keyOf(at), at)
+      fetcher.pause(at.topic, at.partition)
+    }
+    const cap = new AbortController()
+    const capped = Promise.race([
+      options.onHandOver?.(partitions),
+      pause(options.handOverMs ?? 10_000, cap.signal),
+    ])
+    const finish = () => {
+      cap.abort()
+      const gone = partitions.filter((at) => leaving.get(keyOf(at)) === at)
+      if (stopping.signal.aborted || gone.length === 0) return
+      drop(gone)
+      options.onRevoked?.(gone)
+      // While a join is under way the end of it sees to this.
+      if (generation !== undefined) requestRejoin(undefined)
+    }
+    capped.then(finish).catch(fail)
   }
 
   /** Returns when the group wants to be joined again. */
   const stayMember = async (): Promise<void> => {
     for (let failures = 0; !rejoin.signal.aborted; ) {
-      await pause(failures === 0 ? heartbeatMs : backoffMs(failures - 1), rejoin.signal)
+      const isNew = performance.now() - activeAtMs < SOON_FOR_MS
+      const beatMs = isNew ? Math.min(heartbeatMs, SOON_BEAT_MS) : heartbeatMs
+      await pause(failures === 0 ? beatMs : backoffMs(failures - 1), rejoin.signal)
       if (rejoin.signal.aborted || stopping.signal.aborted) return
       try {
         await beat()
@@ -300,7 +407,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         await stayMember()
         if (stopping.signal.aborted) return
         kafka.log.info({ groupId, generation }, 'the group is being divided anew')
-        await guarded(pauseAll)
+        if (unbroken === undefined || group.groupProtocol !== STICKY) await guarded(pauseAll)
         generation = undefined
       } catch (error) {
         if (stopping.signal.aborted) return
@@ -309,7 +416,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
           return fail(error instanceof CallbackError ? error.cause : error)
         }
         logRetry(kafka.log, error, failures, 'joining the group', { groupId })
-        if (protocolType(error) === 'UNKNOWN_MEMBER_ID') group.memberId = null
+        const type = protocolType(error)
+        if (type !== undefined && REJOIN_TYPES.has(type)) requestRejoin(type)
         group.coordinator = null
         await pause(backoffMs(failures), stopping.signal)
         failures += 1
@@ -349,7 +457,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     seek: (topic, partition, offset) => fetcher.seek(topic, partition, offset),
     pause: (topic, partition) => fetcher.pause(topic, partition),
     resume: (topic, partition) =>
-      generation !== undefined && !isDividing && fetcher.resume(topic, partition),
+      !isDividing && !leaving.has(keyOf({ topic, partition })) && fetcher.resume(topic, partition),
     position: (topic, partition) => fetcher.position(topic, partition),
     generation: () => generation,
     memberId: () => group.memberId ?? undefined,
@@ -365,12 +473,14 @@ export function createConsumer(options: ConsumerOptions): Consumer {
           return { ok: true }
         } catch (error) {
           const type = protocolType(error)
+          // An answer to what was sent under an earlier generation says nothing about this one.
+          const isCurrent = under === generation
           if (type === 'REBALANCE_IN_PROGRESS') {
-            requestRejoin(type)
+            if (isCurrent) requestRejoin(type)
             return { ok: false, reason: 'rebalance', error }
           }
           if (type !== undefined && REJOIN_TYPES.has(type)) {
-            requestRejoin(type)
+            if (isCurrent) requestRejoin(type)
             return { ok: false, reason: 'fenced', error }
           }
           if (type === 'OFFSET_METADATA_TOO_LARGE') {
@@ -412,6 +522,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     },
   }
 }
+
+const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 /** Marks what the caller's own code threw, so that it is not taken for an outage and retried. */
 class CallbackError extends Error {}

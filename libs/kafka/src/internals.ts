@@ -94,6 +94,8 @@ export type ConsumerGroup = {
   groupId: string
   memberId: string | null
   generationId: number | null
+  /** Name of the assigner that the group has agreed on. */
+  groupProtocol: string | null
   coordinator: Broker | null
   connect(): Promise<void>
   joinAndSync(): Promise<void>
@@ -155,6 +157,16 @@ export const createClientAdmin = require('kafkajs/src/admin') as (options: objec
 export const roundRobin = require('kafkajs/src/consumer/assigners/roundRobinAssigner') as (
   options: object,
 ) => object
+export const { MemberMetadata, MemberAssignment } =
+  require('kafkajs/src/consumer/assignerProtocol') as {
+    MemberMetadata: {
+      encode(of: { version: number; topics: readonly string[]; userData: Buffer }): Buffer
+      decode(bytes: Buffer): { version: number; topics: string[]; userData: Buffer | null }
+    }
+    MemberAssignment: {
+      encode(of: { version: number; assignment: Record<string, readonly number[]> }): Buffer
+    }
+  }
 export const InstrumentationEmitter = require('kafkajs/src/instrumentation/emitter') as new () => {
   addListener(event: string, listener: (event: unknown) => void): () => void
 }
