@@ -37,7 +37,7 @@ test('the reference of configuration lists every variable that the code reads, a
       (match) => match[1] as string,
     ),
   )
-  const launcher = ['WEIR_HOME', 'WEIR_PORT', 'WEIR_JAEGER_URL']
+  const launcher = ['WEIR_HOME', 'WEIR_PORT', 'WEIR_JAEGER_BIN']
   const unknown = [...inDocs].filter((name) => !inCode.has(name) && !launcher.includes(name))
   const undocumented = [...inCode].filter((name) => isSetting(name) && !inDocs.has(name))
   assert.deepEqual({ unknown, undocumented }, { unknown: [], undocumented: [] })

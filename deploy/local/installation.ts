@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { LauncherError } from './errors.ts'
 import { ensureInstallationSecrets, type InstallationSecrets } from './installation-secrets.ts'
+import { prepareJaeger } from './jaeger.ts'
 import { prepareKafka } from './kafka.ts'
 import { migrate } from './migrate.ts'
 import { findFreePort, isPortFree } from './ports.ts'
@@ -23,6 +24,8 @@ export type InstallationOptions = {
   /** Names of the processes to run; all when not given. */
   readonly only?: readonly string[]
   readonly processes?: readonly PlatformProcess[]
+  /** A Jaeger to run and to send all spans to, unless WEIR_OTLP_URL names another collector. */
+  readonly jaegerBinary?: string | undefined
   /** Told about the steps of the start, for whoever waits. */
   readonly progress: (line: string) => void
   /** Told about what dies and is restarted later. */
@@ -47,6 +50,7 @@ export function createInstallation(options: InstallationOptions): Installation {
     startedAt: new Date().toISOString(),
     ...(only ? { only } : {}),
     ...(process.env.WEIR_JAEGER_URL ? { jaeger: process.env.WEIR_JAEGER_URL } : {}),
+    ...(process.env.WEIR_OTLP_URL ? { otlp: process.env.WEIR_OTLP_URL } : {}),
     supervisorPid: process.pid,
     pids: {},
     urls: {},
@@ -80,12 +84,20 @@ export function createInstallation(options: InstallationOptions): Installation {
     await supervisor.add(spec)
   }
 
+  const startJaeger = async (): Promise<void> => {
+    if (options.jaegerBinary === undefined || run.otlp !== undefined) return
+    const { url, otlpUrl, spec } = await prepareJaeger({ home, binary: options.jaegerBinary })
+    progress('starting Jaeger')
+    update({ jaeger: url, otlp: otlpUrl })
+    await supervisor.add(spec)
+  }
+
   const startProcess = async (
     subject: PlatformProcess,
     httpPort: number,
     secrets: InstallationSecrets,
   ): Promise<void> => {
-    const { kafka = '', postgres = '', api = '' } = run
+    const { kafka = '', postgres = '', api = '', otlp, jaeger } = run
     const { stage } = subject
     const stageKey = stage && (await registerStage({ home, api, ...secrets, stage }))
     if (stageKey) update({ stageKeys: { ...run.stageKeys, [stage.ref]: stageKey } })
@@ -95,6 +107,8 @@ export function createInstallation(options: InstallationOptions): Installation {
       postgres,
       secrets,
       httpPort,
+      otlp,
+      jaeger,
       ...(stageKey ? { stageKey } : {}),
     })
     progress(`starting ${subject.name}`)
@@ -108,6 +122,7 @@ export function createInstallation(options: InstallationOptions): Installation {
       const infrastructure = await Promise.allSettled([
         isWanted('kafka') && startKafka(),
         isWanted('postgres') && startPostgres(),
+        isWanted('jaeger') && startJaeger(),
       ])
       for (const part of infrastructure) if (part.status === 'rejected') throw part.reason
 

@@ -14,6 +14,9 @@ export type ProcessEnvOptions = {
   readonly secrets: InstallationSecrets
   readonly httpPort: number
   readonly stageKey?: string
+  /** Where spans go, and where they are shown. */
+  readonly otlp?: string | undefined
+  readonly jaeger?: string | undefined
 }
 
 const secretVariables: Record<SecretName, string> = {
@@ -24,7 +27,8 @@ const secretVariables: Record<SecretName, string> = {
 
 // Settings of the user's own shell reach every process, save what the launcher sets itself and
 // whatever may be a credential; how to reach the user's own Kafka or Postgres is passed as a whole.
-const launcherVariables = /^WEIR_(?:HOME|PORT|HTTP_|SUPERVISED_|TEST_|POSTGRES_(?:ADMIN_)?URL$)/
+const launcherVariables =
+  /^WEIR_(?:HOME|PORT|JAEGER_BIN|HTTP_|SUPERVISED_|TEST_|POSTGRES_(?:ADMIN_)?URL$)/
 const credential = /KEY|PASSWORD|SECRET|TOKEN/
 
 /** The whole environment of one process: a stage is given no database, a service only its own role. */
@@ -43,6 +47,8 @@ export function makeProcessEnv(
   }
   env.WEIR_PREFIX ??= 'weir'
   env.WEIR_LOG_LEVEL ??= 'info'
+  if (options.otlp) env.WEIR_OTLP_URL = options.otlp
+  if (options.jaeger) env.WEIR_JAEGER_URL = options.jaeger
   if (subject.databaseRole) {
     const password = options.secrets.passwords[subject.databaseRole]
     env.WEIR_POSTGRES_URL = writeRoleUrl(options.postgres, `weir_${subject.databaseRole}`, password)

@@ -88,5 +88,5 @@ export const platformProcesses: readonly PlatformProcess[] = [
   ...stages,
 ]
 
-/** The processes that everything else needs, in tier 0. */
-export const infrastructureNames = ['kafka', 'postgres'] as const
+/** The programs of others, in tier 0. Jaeger runs where the machine has one. */
+export const infrastructureNames = ['kafka', 'postgres', 'jaeger'] as const

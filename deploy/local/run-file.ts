@@ -14,8 +14,10 @@ export type RunFile = {
   readonly kafka?: string
   /** Connection URL of the superuser. */
   readonly postgres?: string
-  /** Base URL of Jaeger's UI. */
+  /** Base URL of Jaeger's pages. */
   readonly jaeger?: string
+  /** Where spans go: for WEIR_OTLP_URL of a stage that is run beside. */
+  readonly otlp?: string
   readonly supervisorPid: number
   /** By process name; what is being restarted is missing. */
   readonly pids: Readonly<Record<string, number>>

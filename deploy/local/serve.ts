@@ -3,6 +3,7 @@ import { killCommands } from './command.ts'
 import { LauncherError } from './errors.ts'
 import { acquireHomeLock } from './home-lock.ts'
 import { createInstallation, type InstallationOptions } from './installation.ts'
+import { findJaeger, jaegerHint } from './jaeger.ts'
 import { stopLeftovers } from './leftovers.ts'
 import { type RunFile, removeRunFile } from './run-file.ts'
 
@@ -19,13 +20,14 @@ export type ServeOptions = InstallationOptions & { readonly onReady: (run: RunFi
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const { home, progress, log } = options
+  const jaegerBinary = chooseJaeger(options)
   mkdirSync(home, { recursive: true })
   const lock = await acquireHomeLock(home)
   if (!lock) throw new LauncherError('already_running', `${home} is in use by another process`)
 
   const stopped = Promise.withResolvers<'stopped'>()
   let signals = 0
-  const installation = createInstallation(options)
+  const installation = createInstallation({ ...options, jaegerBinary })
   const onSignal = (signal: NodeJS.Signals): void => {
     signals += 1
     log(`${signal}: stopping`)
@@ -51,4 +53,16 @@ export async function serve(options: ServeOptions): Promise<void> {
     await lock.release()
     log('stopped')
   }
+}
+
+/** The Jaeger to run beside the rest; says so where jobs will not be traced. */
+function chooseJaeger({ only, progress }: ServeOptions): string | undefined {
+  if (process.env.WEIR_OTLP_URL || process.env.WEIR_JAEGER_BIN === 'off') return undefined
+  const isNamed = only?.includes('jaeger') === true
+  if (only !== undefined && !isNamed) return undefined
+  const binary = findJaeger(process.env)
+  if (binary !== undefined) return binary
+  if (isNamed) throw new LauncherError('invalid_option', `no Jaeger here: ${jaegerHint}`)
+  progress(`no Jaeger here, so jobs are not traced: ${jaegerHint}`)
+  return undefined
 }

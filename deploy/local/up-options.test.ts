@@ -19,7 +19,7 @@ test('options come from arguments and environment', () => {
 test('a wrong option is refused by name', () => {
   const refuse = (args: string[], env: NodeJS.ProcessEnv, message: RegExp): void =>
     assert.throws(() => parseUpOptions(args, env), { code: 'invalid_option', message })
-  refuse(['--only=kafak'], {}, /kafak; there are kafka, postgres, control/)
+  refuse(['--only=kafak'], {}, /kafak; there are kafka, postgres, jaeger, control/)
   refuse(['--verbose'], {}, /--verbose/)
   refuse([], { WEIR_PORT: '80a' }, /WEIR_PORT "80a"/)
 })

@@ -126,6 +126,27 @@ test('Ctrl-C while it starts leaves nothing', async (t) => {
   assert.equal(await askHolder(home), undefined)
 })
 
+test('where there is no Jaeger, up says so and how to get one, and goes on', async (t) => {
+  const home = makeHome(t)
+  const withoutJaeger = (process.env.PATH ?? '')
+    .split(':')
+    .filter((folder) => !existsSync(join(folder, 'jaeger')))
+    .join(':')
+  const env = { PATH: withoutJaeger, WEIR_JAEGER_BIN: '', WEIR_OTLP_URL: '' }
+  const child = start(home, ['up.ts'], env)
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += chunk
+  })
+  const isStarting = (): boolean => /starting (?:Kafka|Postgres)/.test(said)
+  assert.ok(await waitUntil(isStarting, { timeoutMs: 60_000 }), said)
+  child.kill('SIGINT')
+  await once(child, 'exit')
+  const lines = said.split('\n').filter((line) => line.includes('Jaeger'))
+  assert.equal(lines.length, 1, said)
+  assert.match(lines[0] ?? '', /not traced: .*PATH.*WEIR_JAEGER_BIN.*docs\/guides\/operating\.md/)
+})
+
 test('after a kill -9 of the supervisor the next up stops what is left and goes on with the data', async (t) => {
   const home = makeHome(t)
   await run(home, ['up.ts', '--only=postgres'])

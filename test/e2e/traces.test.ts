@@ -1,41 +1,43 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { HEADERS, type MessageMeta } from '@weir/contracts'
 import type { KafkaRecord } from '@weir/kafka'
-import { act } from '../support/act-step.ts'
+import { act, once } from '../support/act-step.ts'
 import type { Job } from '../support/api-client.ts'
-import type { ExportedSpan } from '../support/otlp-protobuf.ts'
 import { startOtlpSink } from '../support/otlp-sink.ts'
+import { compareWithPage } from '../support/span-catalogue.ts'
 import { treeOf } from '../support/span-tree.ts'
 import { startSystem } from '../support/system.ts'
+import {
+  checkDoomedTree,
+  checkTracedTree,
+  publishTraced,
+  TRACED_SPANS,
+  tracedInput,
+  tracedStages,
+} from '../support/traced-job.ts'
 import { until } from '../support/until.ts'
 
 const sink = await startOtlpSink()
 after(() => sink.close())
 const system = await startSystem({
-  stages: [{ name: 'act' }, { name: 'other', file: 'act' }],
+  stages: [...tracedStages, { name: 'batch' }],
   env: { WEIR_OTLP_URL: sink.url },
 })
 after(() => system.stop())
 const { client, id: tenant } = await system.tenant('traces')
 const { topics } = system
 
-const other = { stage: 'other@1' }
-await client.publish('traced', {
-  steps: {
-    split: act('range', { config: { n: 3 } }),
-    copy: act('who', other),
-    each: act('double', { ...other, after: [{ step: 'split', each: true }] }),
-    all: act('sum', { after: [{ step: 'each', gather: true }] }),
-    both: act('join', { after: ['all', 'copy'] }),
-    last: act('flaky', { after: ['both'], retry: { attempts: 2, baseMs: 50 } }),
-  },
-})
+/** Lines that the deed `chat` writes in each attempt. */
+const CHAT_LINES = 6
+
+await publishTraced(client)
 
 const caller = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
 const correlation = 'order-4711:eu'
 const submitted = await client.send<Job>('POST', '/v1/pipelines/traced/jobs', {
-  body: { input: 1 },
+  body: { input: tracedInput },
   headers: {
     traceparent: `00-${caller.traceId}-${caller.spanId}-01`,
     'x-correlation-id': correlation,
@@ -49,11 +51,6 @@ const traceOf = (traceId: string | null, count: number) =>
     const spans = sink.trace(traceId ?? '')
     return spans.length >= count ? spans : false
   })
-/** The request; first messages, elements, what each gives on, other edges; tasks, a retry, the ledger. */
-const SPANS = 1 + (2 + 3 + 3 + 3) + (8 + 1 + 1)
-const spans = await traceOf(job.traceId, SPANS)
-
-const sentTo = (span: ExportedSpan) => span.attributes['messaging.destination.name']
 
 test('a valid trace and correlation id are kept from the door to the job', () => {
   assert.equal(submitted.status, 202)
@@ -64,68 +61,19 @@ test('a valid trace and correlation id are kept from the door to the job', () =>
   )
 })
 
-test('a run is one connected tree: server, send, process, and so on to the ledger', () => {
-  const tree = treeOf(spans, caller.spanId)
-  assert.deepEqual([tree.root.kind, tree.root.name], ['SERVER', 'POST /v1/pipelines/:name/jobs'])
-  const processes = spans.filter(({ kind }) => kind === 'CONSUMER')
-  const sends = spans.filter(({ kind }) => kind === 'PRODUCER')
-  assert.equal(spans.length, 1 + processes.length + sends.length)
-  // Two first messages, three elements and what each gives on, and one for every other step.
-  assert.equal(sends.length, 2 + 3 + 3 + 3)
-  // Eight tasks, one of them with two attempts, and the ledger.
-  assert.equal(processes.length, 8 + 1 + 1)
-  for (const span of sends) assert.equal(span.name, `send ${sentTo(span)}`)
-  for (const span of processes) {
-    assert.equal(span.name, `process ${sentTo(span)}`)
-    if (sentTo(span) === topics.events) continue
-    const parent = tree.parentOf(span)
-    assert.deepEqual([parent?.kind, parent && sentTo(parent)], ['PRODUCER', sentTo(span)])
-    assert.ok(Number(span.attributes['weir.queue.wait_ms']) >= 0)
-  }
-  for (const span of [...processes, ...sends]) {
-    assert.equal(span.attributes['messaging.system'], 'kafka')
-    assert.equal(span.attributes['messaging.message.conversation_id'], correlation)
-    assert.equal(span.attributes['weir.job.id'], job.id)
-    assert.equal(span.attributes['weir.tenant.id'], tenant)
-  }
-})
-
-test('a join is the child of the part that completed it and links to all others', () => {
-  const tree = treeOf(spans, caller.spanId)
-  const [all] = tree.attemptsOf('all')
-  const [both] = tree.attemptsOf('both')
-  const sources = (span: ExportedSpan | undefined) =>
-    [
-      ...(span?.links.map(({ spanId }) => tree.byId(spanId)) ?? []),
-      span && tree.parentOf(span),
-    ].map((send) => String(send?.attributes['weir.step']))
-  assert.deepEqual(sources(all), ['each', 'each', 'each'])
-  assert.deepEqual(sources(both).sort(), ['all', 'copy'])
-  const linked = spans.filter(({ links }) => links.length > 0)
-  assert.deepEqual(linked.map(({ attributes }) => attributes['weir.step']).sort(), ['all', 'both'])
-})
-
-test('attempts of a task are siblings, the failed one marked as an error', () => {
-  const [failed, ok] = treeOf(spans, caller.spanId).attemptsOf('last')
-  assert.equal(failed?.parentId, ok?.parentId)
-  assert.deepEqual(
-    [failed, ok].map((span) => [span?.attributes['weir.attempt'], span?.isError]),
-    [
-      [1, true],
-      [2, false],
-    ],
-  )
-  assert.equal(failed?.attributes['error.type'], 'flaky')
+test('a run is one connected tree from the request to the ledger, with its joins and attempts', async () => {
+  const spans = await traceOf(job.traceId, TRACED_SPANS)
+  checkTracedTree(spans, { job, tenant, topics, caller: caller.spanId })
 })
 
 const ofJob = (records: readonly KafkaRecord[], id = job.id) =>
   records.filter(({ headers }) => headers[HEADERS.job] === id)
-const inputTopics = ['act@1', 'other@1'].map((ref) => topics.input(ref, 'normal'))
+const inputTopics = ['act@1', 'other@1', 'route@1'].map((ref) => topics.input(ref, 'normal'))
 const readInputs = async () => (await Promise.all(inputTopics.map(system.read))).flat()
 
 test('every record of the job carries trace, correlation, cause, job and tenant', async () => {
   const inputs = ofJob(await readInputs())
-  assert.ok(inputs.length >= 2 + 3 + 3 + 3)
+  assert.ok(inputs.length >= 17)
   const ids = new Set(inputs.map(({ headers }) => headers[HEADERS.id]))
   for (const { headers } of inputs) {
     assert.ok(headers[HEADERS.trace]?.startsWith(`00-${caller.traceId}-`))
@@ -133,7 +81,7 @@ test('every record of the job carries trace, correlation, cause, job and tenant'
     assert.equal(headers[HEADERS.tenant], tenant)
     const { edge, step } = JSON.parse(headers[HEADERS.meta] ?? '') as MessageMeta
     const cause = headers[HEADERS.cause] ?? ''
-    const isFirst = edge >= 0 && ['split', 'copy'].includes(step)
+    const isFirst = edge >= 0 && ['split', 'copy', 'choose'].includes(step)
     if (isFirst) assert.equal(cause, '')
     else assert.ok(ids.has(cause), `a ${step} message names no cause that is there`)
   }
@@ -176,7 +124,8 @@ test('causes lead from the last step back to the first, through every hop', asyn
 
 test('a dead letter keeps the context of the message it was', async () => {
   await client.publish('doomed', { steps: { only: act('fail') } })
-  const { id, traceId } = await client.run('doomed', 'x', { correlationId: 'doomed-1' })
+  const doomed = await client.run('doomed', 'x', { correlationId: 'doomed-1' })
+  const { id, traceId } = doomed
   const [letter] = await until('the dead letter', async () => {
     const own = ofJob(await system.read(topics.deadLetters), id)
     return own.length > 0 ? own : false
@@ -184,10 +133,7 @@ test('a dead letter keeps the context of the message it was', async () => {
   assert.ok(letter?.headers[HEADERS.trace]?.startsWith(`00-${traceId}-`))
   assert.equal(letter?.headers[HEADERS.correlation], 'doomed-1')
   assert.equal(letter?.headers['weir-reason'], 'broken')
-  const failed = (await traceOf(traceId, 4)).find(
-    ({ attributes }) => attributes['weir.step'] === 'only',
-  )
-  assert.ok(failed?.isError)
+  checkDoomedTree(await traceOf(traceId, 5), { job: doomed, tenant, topics })
 })
 
 test('invalid contexts are replaced, oversized ones too, and nothing of them goes further', async () => {
@@ -226,46 +172,39 @@ test('a trace that is not sampled passes through without a span', async () => {
   assert.deepEqual(sink.trace(traceId), [])
 })
 
-test('fifty jobs at once: each is one whole tree, and no log line holds another’s ids', async () => {
+test('fifty jobs at once: each is one whole tree of its own', async () => {
   const ids: string[] = []
   const submit = async (n: number) => {
-    const { id } = await client.submit('traced', 1, { correlationId: `interleaved-${n}` })
+    const { id } = await client.submit('traced', tracedInput, { correlationId: `interleaved-${n}` })
     ids[n] = id
   }
   await Promise.all(Array.from({ length: 50 }, (_, n) => submit(n)))
   const jobs = await client.allEnded(ids)
   for (const [n, one] of jobs.entries()) {
-    const own = await traceOf(one.traceId, SPANS)
-    treeOf(own)
-    assert.equal(own.length, SPANS)
-    for (const { attributes } of own) {
-      const jobId = attributes['weir.job.id']
-      if (jobId !== undefined) assert.equal(jobId, one.id)
-    }
     assert.equal(one.correlationId, `interleaved-${n}`)
+    checkTracedTree(await traceOf(one.traceId, TRACED_SPANS), { job: one, tenant, topics })
   }
-  const byId = new Map(jobs.map((one) => [one.id, one]))
-  const lines = await until('the lines of all jobs', () => {
-    const own = system
-      .log('other')
-      .filter(({ msg, job: id }) => msg === 'asked who it is' && byId.has(String(id)))
-    return own.length >= jobs.length ? own : false
-  })
-  assert.equal(lines.length, jobs.length)
-  for (const line of lines) {
-    const one = byId.get(String(line.job)) as Job
-    assert.deepEqual(
-      [line.tenant, line.run, line.correlation, line.trace_id, line.step, line.attempt, line.stage],
-      [tenant, 1, one.correlationId, one.traceId, 'copy', 1, 'other@1'],
+})
+
+test('a batch is a trace a job, each linked to the request', async () => {
+  const ids = await client.submitBatch('five', [1, 2, 3])
+  const jobs = await client.allEnded(ids)
+  assert.equal(new Set(jobs.map(({ traceId }) => traceId)).size, 3)
+  for (const { id, traceId } of jobs) {
+    const spans = await traceOf(traceId, 1 + 5 + 5 + 1)
+    const { root } = treeOf(spans)
+    assert.deepEqual([root.name, root.attributes['weir.job.id']], ['submit job', id])
+    const [link, ...more] = root.links.map(({ spanId }) =>
+      sink.spans.find((span) => span.spanId === spanId),
     )
-    const span = sink.trace(one.traceId ?? '').find(({ spanId }) => spanId === line.span_id)
-    assert.equal(span?.attributes['weir.step'], 'copy')
+    assert.deepEqual([link?.name, more], ['POST /v1/pipelines/:name/jobs/batch', []])
   }
-  const requests = system.log('control').filter(({ job: id }) => byId.has(String(id)))
-  assert.ok(requests.length >= jobs.length)
-  for (const { trace_id, correlation: said, tenant: whose, request } of requests) {
-    assert.ok([trace_id, said, whose, request].every((field) => typeof field === 'string'))
-  }
+  const headers = { traceparent: `00-${'cd'.repeat(16)}-${caller.spanId}-00` }
+  const body = { jobs: [{ input: 1 }] }
+  const path = '/v1/pipelines/five/jobs/batch'
+  const said = await client.call<{ ids: string[] }>('POST', path, { body, headers })
+  const [unsampled] = await client.allEnded(said.ids)
+  assert.equal(unsampled?.traceId, 'cd'.repeat(16))
 })
 
 test('a correlation id finds its jobs, and health checks make no traces', async () => {
@@ -280,4 +219,145 @@ test('a correlation id finds its jobs, and health checks make no traces', async 
     sink.spans.filter(({ name }) => /readyz|healthz|metrics/.test(name)),
     [],
   )
+})
+
+test('every line about a record names its job, attempt and span, however it was written', async () => {
+  await client.publish('chatty', {
+    steps: {
+      talk: act('chat', { config: { failures: 1 }, retry: { attempts: 2, baseMs: 20 } }),
+      more: act('chat', { stage: 'other@1', after: ['talk'] }),
+      group: { stage: 'batch@1', after: ['more'] },
+    },
+  })
+  const submits = Array.from({ length: 50 }, async (_, n) => {
+    // Every tenth is not recorded: its lines name the ids that its messages carry.
+    const headers = { traceparent: `00-${randomBytes(16).toString('hex')}-${caller.spanId}-00` }
+    const options = { correlationId: `chatty-${n}`, ...(n % 10 === 0 && { headers }) }
+    return (await client.submit('chatty', n, options)).id
+  })
+  const jobs = new Map(
+    (await client.allEnded(await Promise.all(submits))).map((one) => [one.id, one]),
+  )
+  const expected = jobs.size * (2 * CHAT_LINES + CHAT_LINES + 1)
+  const lines = await until('the lines of all attempts', () => {
+    const own = ['act', 'other', 'batch'].flatMap((stage) =>
+      system.log(stage).filter(({ msg }) => String(msg).startsWith('chat: ')),
+    )
+    return own.length >= expected && own
+  })
+  assert.equal(lines.length, expected)
+  const stageOf = { talk: 'act@1', more: 'other@1', group: 'batch@1' }
+  for (const line of lines) {
+    const one = jobs.get(String(line.job))
+    assert.ok(one, JSON.stringify(line))
+    const step = line.step as keyof typeof stageOf
+    assert.deepEqual(
+      [line.tenant, line.run, line.correlation, line.trace_id, line.stage, line.item],
+      [tenant, 1, one.correlationId, one.traceId, stageOf[step], ''],
+    )
+    // The handler says which attempt it is: no other's context has come between.
+    assert.equal(line.msg, `chat: ${one.id} ${step} ${line.attempt}`)
+    if (line.trace_flags === '00') {
+      assert.match(String(line.span_id), /^[0-9a-f]{16}$/)
+      continue
+    }
+    const span = await until('the span of the line', () =>
+      sink.trace(one.traceId ?? '').find(({ spanId }) => spanId === line.span_id),
+    )
+    assert.deepEqual(
+      [span.kind, span.attributes['weir.step'], span.attributes['weir.attempt']],
+      ['CONSUMER', step, line.attempt],
+    )
+  }
+  const ended = await until('the lines of the ledger', () => {
+    const own = system.log('ledger').filter(({ job: id }) => jobs.has(String(id)))
+    return own.length >= jobs.size && own
+  })
+  const requests = system.log('control').filter(({ job: id }) => jobs.has(String(id)))
+  assert.ok(requests.length >= jobs.size)
+  const whole = ['tenant', 'job', 'correlation', 'trace_id', 'span_id']
+  for (const line of [...ended, ...requests]) {
+    for (const field of whole) assert.equal(typeof line[field], 'string', JSON.stringify(line))
+  }
+})
+
+test('what the engine says of a handler names the job too', async () => {
+  await client.publish('troubled', {
+    steps: {
+      untidy: act('careful', { config: { ms: 1 } }),
+      deaf: act('stubborn', { ...once, config: { ms: 3_000 }, timeoutMs: 100 }),
+    },
+    onFailure: 'continue',
+  })
+  const { id, traceId } = await client.run('troubled', 1)
+  for (const msg of ['cleanup failed', 'a handler did not return after its signal was aborted']) {
+    const line = await until(`the line "${msg}"`, () =>
+      system.log('act').find((one) => one.msg === msg && one.job === id),
+    )
+    assert.deepEqual(
+      [line.tenant, line.run, line.trace_id, line.stage, line.attempt],
+      [tenant, 1, traceId, 'act@1', 1],
+    )
+    await until('the span of the line', () =>
+      sink.trace(traceId ?? '').find(({ spanId }) => spanId === line.span_id),
+    )
+  }
+})
+
+test('waits and works along the critical path add up to the run', async () => {
+  const slow = (ms: number, after: string[] = []) => act('slow', { after, config: { ms } })
+  await client.publish('slow', {
+    steps: {
+      first: slow(1_500),
+      short: slow(200, ['first']),
+      long: slow(1_800, ['first']),
+      last: slow(1_200, ['short', 'long']),
+    },
+  })
+  const { id } = await client.submit('slow', 1)
+  const done = await client.call<
+    Job & { steps: Record<string, { waitMs: number; workMs: number }> }
+  >('GET', `/v1/jobs/${(await client.ended(id)).id}`)
+  const ms = (time: string | null) => Date.parse(time ?? '')
+  const path = ['first', 'long', 'last'].map((name) => done.steps[name])
+  const sum = path.reduce((all, step) => all + (step?.waitMs ?? 0) + (step?.workMs ?? 0), 0)
+  const took = ms(done.finishedAt) - ms(done.dispatchedAt)
+  assert.ok(Math.abs(sum / took - 1) <= 0.05, `${sum} ms of ${took} ms`)
+  // The same of each attempt, in the events: one record a task, whole in itself.
+  const tasks = (await client.events(id)).filter(({ type }) => type === 'task.completed')
+  assert.deepEqual(
+    tasks.map(({ step, stage, attempt }) => [step, stage, attempt]).sort(),
+    Object.keys(done.steps)
+      .map((step) => [step, 'act@1', 1])
+      .sort(),
+  )
+  for (const { step, data } of tasks) {
+    const { waitMs, workMs } = done.steps[step ?? ''] ?? {}
+    assert.deepEqual([data.waitMs, data.workMs], [waitMs, workMs])
+  }
+})
+
+test('the page on traces says what spans there are, and nothing else', async () => {
+  await client.publish('wide', {
+    steps: {
+      split: act('range', { config: { n: 104 } }),
+      each: act('echo', { after: [{ step: 'split', each: true }] }),
+    },
+  })
+  const { traceId } = await client.run('wide', 1)
+  // The first hundred messages have a span each, the other four one.
+  const spans = await traceOf(traceId, 1 + 1 + 1 + 101 + 104 + 1)
+  const shared = spans.filter((span) => span.attributes['messaging.batch.message_count'] === 4)
+  assert.equal(shared.length, 1)
+  treeOf(spans)
+  await client.publish('nowhere', {
+    steps: {
+      choose: { stage: 'route@1' },
+      a: act('echo', { after: [{ step: 'choose', when: 'a' }] }),
+    },
+  })
+  const nowhere = await client.run('nowhere', { to: [] })
+  const skipped = treeOf(await traceOf(nowhere.traceId, 5))
+  assert.deepEqual(skipped.attemptsOf('a'), [])
+  assert.deepEqual(compareWithPage(sink.spans), { undocumented: [], unseen: [] })
 })

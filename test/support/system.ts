@@ -43,6 +43,8 @@ export type SystemOptions = {
   /** Watchdog instances: one leads, the others stand by. */
   readonly watchdogs?: number
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error'
+  /** A Jaeger program to run, and to send all spans to. */
+  readonly jaegerBinary?: string
   /** Settings of all processes, for example WEIR_OTLP_URL. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -56,6 +58,7 @@ export type System = {
   readonly operator: Client
   readonly kafka: Kafka
   readonly topics: ReturnType<typeof createTopics>
+  readonly run: RunFile
   /** A tenant whose client has its first key; names need not be unique. */
   tenant(name: string, quotas?: Readonly<Record<string, number>>): Promise<Tenant>
   /** The same key at another control instance, by the name of its process. */
@@ -124,6 +127,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const installation = createInstallation({
     home,
     apiPort: await findFreePort(),
+    jaegerBinary: options.jaegerBinary,
     processes: [...platformOf(options), ...(options.stages ?? []).map(toProcess)],
     progress: quiet,
     log: quiet,
@@ -182,7 +186,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     const ready = supervisor.add({
       name: subject.name,
       argv: [process.execPath, '--import', preload, resolve(repositoryDir, subject.main)],
-      env: makeProcessEnv(subject, { home, kafka: brokers, postgres, secrets, httpPort, stageKey }),
+      env: makeProcessEnv(subject, {
+        ...run,
+        home,
+        kafka: brokers,
+        postgres,
+        secrets,
+        httpPort,
+        stageKey,
+      }),
       cwd: repositoryDir,
       readyUrl: `http://127.0.0.1:${httpPort}/readyz`,
     })
@@ -201,6 +213,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 
   return {
     home,
+    run,
     api,
     operator,
     kafka,

@@ -1,4 +1,4 @@
-import { type Lane, limits, type Plan, type TicketKey } from '@weir/contracts'
+import { type Envelope, type Lane, limits, type Plan, type TicketKey } from '@weir/contracts'
 import {
   type Command,
   type CommitMetadata,
@@ -11,11 +11,12 @@ import {
   type Task,
 } from '@weir/core'
 import type { KafkaRecord, OffsetToCommit } from '@weir/kafka'
-import type { Logger } from '@weir/runtime'
+import { type Logger, withLogContext } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
 import type { EngineClock } from './clock.ts'
 import type { EngineCounters } from './counters.ts'
 import { effectiveStep } from './effective-step.ts'
+import { messageContext } from './log-context.ts'
 import type { PlanView } from './plan-view.ts'
 import { type Message, type Refusal, readMessage, stepFor } from './read-message.ts'
 import { createRecordQueue } from './record-queue.ts'
@@ -208,14 +209,21 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     for (const command of commands) carryOut(command)
   }
 
-  const refuse = (current: Partition, record: KafkaRecord, refusal: Refusal) => {
+  /** `envelope` where the record is genuine: what is not names nobody. */
+  const refuse = (
+    current: Partition,
+    record: KafkaRecord,
+    refusal: Refusal,
+    envelope?: Envelope,
+  ) => {
     const { offset, timestamp } = record
     const unfinished = current.unfinished
     current.foldForeign(offset, timestamp)
     // It was put aside before the restart.
     if (current.unfinished === unfinished) return
     counters.refused += 1
-    log.warn({ offset, ...refusal }, 'a record was put aside')
+    const known = envelope === undefined ? {} : messageContext(stage, envelope)
+    withLogContext(known, () => log.warn({ offset, ...refusal }, 'a record was put aside'))
     unacknowledged += 1
     sender.refuse(record, refusal, (error) => acknowledge(error, (still) => still.finish(offset)))
   }
@@ -224,12 +232,13 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
     const { record, envelope, value } = message
     const isOwner = envelope.meta.kind === 'owner'
     if (plan === undefined && !isOwner) {
-      refuse(current, record, { reason: 'plan_unknown', detail: `plan ${envelope.meta.plan}` })
+      const detail = `plan ${envelope.meta.plan}`
+      refuse(current, record, { reason: 'plan_unknown', detail }, envelope)
       return
     }
     const step = plan === undefined ? undefined : stepFor(stage.ref, plan, message)
     if (step !== undefined && 'reason' in step) {
-      refuse(current, record, step)
+      refuse(current, record, step, envelope)
       return
     }
     const incoming = {
@@ -244,7 +253,9 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
       current.fold(incoming, nowMs())
     } catch (error) {
       // A body that is genuine and still no JSON: its run ends by its not-after, others go on.
-      log.error({ err: error, offset: record.offset }, 'a record could not be folded')
+      withLogContext(messageContext(stage, envelope), () =>
+        log.error({ err: error, offset: record.offset }, 'a record could not be folded'),
+      )
       unacknowledged += 1
       const refusal = { reason: 'malformed', detail: String(error) } as const
       sender.refuse(record, refusal, (failure) =>

@@ -10,11 +10,11 @@ import {
 } from '@weir/contracts'
 import type { Command, DeadLetter, OutputMessage } from '@weir/core'
 import type { KafkaRecord, OutRecord, Producer, TopicPartition } from '@weir/kafka'
-import { isSampled } from '@weir/runtime'
+import { isSampled, traceparentOf } from '@weir/runtime'
 import { ownerRecord, signOwn } from './own-messages.ts'
 import type { Refusal } from './read-message.ts'
 import type { Done, ReportWriter } from './report-writer.ts'
-import { openSendSpans } from './spans.ts'
+import { openSendSpans, startLetterSpan } from './spans.ts'
 
 type Append = Extract<Command, { do: 'append' }>
 type Send = Extract<Command, { do: 'send' }>
@@ -63,17 +63,32 @@ export function createSender(options: SenderOptions): Sender {
     )
   }
 
-  const deadLetter = (from: TopicPartition, letter: DeadLetter): OutRecord => ({
-    topic: topics.deadLetters,
-    key: letter.envelope.job,
-    value: letter.value,
-    headers: {
-      ...encodeEnvelope(letter.envelope),
-      [DEAD_LETTER_HEADERS.reason]: letter.error.code,
-      [DEAD_LETTER_HEADERS.detail]: letter.error.message.slice(0, 1_000),
-      [DEAD_LETTER_HEADERS.origin]: `${from.topic}/${from.partition}`,
-    },
-  })
+  /** The record of a dead letter, and `done` with the end of its span. */
+  const deadLetter = (
+    from: TopicPartition,
+    { envelope, value, error }: DeadLetter,
+    parent: string,
+    done: Done,
+  ): { record: OutRecord; done: Done } => {
+    const span = startLetterSpan(envelope, parent, topics.deadLetters, error)
+    const traceparent = (span && traceparentOf(span)) ?? envelope.traceparent
+    const record = {
+      topic: topics.deadLetters,
+      key: envelope.job,
+      value,
+      headers: {
+        ...encodeEnvelope({ ...envelope, traceparent }),
+        [DEAD_LETTER_HEADERS.reason]: error.code,
+        [DEAD_LETTER_HEADERS.detail]: error.message.slice(0, 1_000),
+        [DEAD_LETTER_HEADERS.origin]: `${from.topic}/${from.partition}`,
+      },
+    }
+    const ended: Done = (failure) => {
+      span?.end()
+      done(failure)
+    }
+    return { record, done: span === undefined ? done : ended }
+  }
 
   return {
     append(to, command, traceparent, done) {
@@ -81,10 +96,12 @@ export function createSender(options: SenderOptions): Sender {
       const signed = signOwn(key, { ...envelope, traceparent }, value)
       const headers = encodeEnvelope(signed)
       const own = { topic: to.topic, partition: to.partition, key: command.key, value, headers }
-      const records =
-        command.deadLetter === null ? [own] : [own, deadLetter(to, command.deadLetter)]
       const settle = report === null ? done : both(done)
-      produce(records, settle)
+      if (command.deadLetter === null) produce([own], settle)
+      else {
+        const letter = deadLetter(to, command.deadLetter, traceparent, settle)
+        produce([own, letter.record], letter.done)
+      }
       if (report !== null) reports.add(report, traceparent, settle)
     },
 
@@ -99,7 +116,6 @@ export function createSender(options: SenderOptions): Sender {
         const headers = encodeEnvelope(envelopeOf(source, message, parent))
         records.push({ topic, key: message.key, value: message.payload, headers })
       }
-      if (command.deadLetter !== null) records.push(deadLetter(from, command.deadLetter))
       const told: Done =
         spans === undefined
           ? done
@@ -107,8 +123,14 @@ export function createSender(options: SenderOptions): Sender {
               spans.end(error)
               done(error)
             }
-      const settle = report !== null && records.length > 0 ? both(told) : told
-      if (records.length > 0) produce(records, settle)
+      const hasRecords = records.length > 0 || command.deadLetter !== null
+      const settle = report !== null && hasRecords ? both(told) : told
+      if (command.deadLetter === null) {
+        if (hasRecords) produce(records, settle)
+      } else {
+        const letter = deadLetter(from, command.deadLetter, traceparent, settle)
+        produce([...records, letter.record], letter.done)
+      }
       if (report !== null) reports.add(report, traceparent, settle)
     },
 

@@ -25,6 +25,7 @@ const identity = ({ job, tenant, correlation, meta }: Envelope): Attributes => (
  */
 export function startProcessSpan(
   task: Task,
+  stage: { readonly ref: string; readonly kind: string },
   from: { readonly topic: string; readonly partition: number; readonly group: string },
   waitMs: number,
   links: readonly string[],
@@ -44,6 +45,9 @@ export function startProcessSpan(
       'messaging.consumer.group.name': from.group,
       'messaging.kafka.offset': task.offset,
       'messaging.message.id': task.id,
+      'weir.pipeline': task.plan.pipeline,
+      'weir.stage': stage.ref,
+      'weir.stage.kind': stage.kind,
       'weir.attempt': task.attempt,
       'weir.queue.wait_ms': waitMs,
     },
@@ -54,6 +58,29 @@ export function endProcessSpan(span: Span, status: string, error: TaskError | un
   span.setAttribute('weir.outcome', status)
   if (error !== undefined) failSpan(span, error, error.code)
   span.end()
+}
+
+/** The span of a dead letter, an error from its start; undefined where the trace is not sampled. */
+export function startLetterSpan(
+  source: Envelope,
+  parent: string,
+  topic: string,
+  error: TaskError,
+): Span | undefined {
+  if (!isSampled(parent)) return undefined
+  const span = startSpan(`send ${topic}`, {
+    kind: SpanKind.PRODUCER,
+    parent,
+    attributes: {
+      ...identity(source),
+      'messaging.operation.name': 'send',
+      'messaging.operation.type': 'send',
+      'messaging.destination.name': topic,
+      'messaging.message.id': source.id,
+    },
+  })
+  failSpan(span, error, error.code)
+  return span
 }
 
 /** The PRODUCER spans of one send command. */

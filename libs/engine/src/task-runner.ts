@@ -1,7 +1,7 @@
 import { context, type Span, trace } from '@opentelemetry/api'
 import { defaults, type Lane } from '@weir/contracts'
 import { createSchedule, type Place, type Task, type TaskEnd, type Timing } from '@weir/core'
-import { isSampled, type Logger, traceparentOf } from '@weir/runtime'
+import { isSampled, type Logger, traceIds, traceparentOf, withLogContext } from '@weir/runtime'
 import {
   Aborter,
   runBatchTasks,
@@ -14,6 +14,7 @@ import {
 import { createBatcher } from './batcher.ts'
 import type { EngineClock } from './clock.ts'
 import type { EngineCounters } from './counters.ts'
+import { taskContext } from './log-context.ts'
 import { endProcessSpan, startProcessSpan } from './spans.ts'
 import { payloadFault, toTaskEnd } from './task-end.ts'
 import { readTaskInput } from './task-input.ts'
@@ -157,7 +158,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
       })
       // One handler may serve many tasks: it is one, detached or not.
       const still = results.find((result) => result.detached !== null)?.detached
-      if (still != null) watchDetached(still)
+      if (still != null) watchDetached(still, attempts)
       schedule.end(place)
       if (running.size === 0) for (const tell of onIdle.splice(0)) tell()
       pumpSoon()
@@ -170,8 +171,9 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         runOptions,
       ).then(finish)
     } else {
-      const [{ sdkTask, span }] = attempts as [Attempt]
-      const run = () => runTask(stage, sdkTask, runOptions)
+      const [{ one, sdkTask, span }] = attempts as [Attempt]
+      const known = taskContext(stage, one.task, one.traceparent)
+      const run = () => withLogContext(known, () => runTask(stage, sdkTask, runOptions))
       const result = span === undefined ? run() : context.with(contextOf(span), run)
       void result.then((only) => finish([only]))
     }
@@ -188,7 +190,9 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
       const { input, fields, links } = readTaskInput(task)
       const from = { topic: owner.topic, partition: owner.partition, group: options.group }
       const { traceparent } = task.envelope
-      const span = isSampled(traceparent) ? startProcessSpan(task, from, waitMs, links) : undefined
+      const span = isSampled(traceparent)
+        ? startProcessSpan(task, stage, from, waitMs, links)
+        : undefined
       if (span !== undefined) one.traceparent = traceparentOf(span) ?? traceparent
       const sdkTask: SdkTask = {
         input,
@@ -196,7 +200,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         notAfter: task.envelope.meta.notAfter,
         timeoutMs: task.step.timeoutMs,
         aborter,
-        log,
+        log: stage.handler.type === 'batch' ? bindTrace(log, one.traceparent) : log,
         ...(span !== undefined && { span }),
       }
       return [{ one, sdkTask, span }]
@@ -233,10 +237,14 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     else counters.failed += 1
   }
 
-  const watchDetached = (handler: Promise<void>) => {
+  const watchDetached = (handler: Promise<void>, attempts: readonly Attempt[]) => {
     detached += 1
     counters.detached += 1
-    log.warn({ detached }, 'a handler did not return after its signal was aborted')
+    for (const { one } of attempts) {
+      withLogContext(taskContext(stage, one.task, one.traceparent), () =>
+        log.warn({ detached }, 'a handler did not return after its signal was aborted'),
+      )
+    }
     handler.then(
       () => {
         detached -= 1
@@ -334,6 +342,9 @@ type Attempt = {
   readonly sdkTask: SdkTask
   readonly span: Span | undefined
 }
+
+/** A batch's handler serves many tasks: none of them is the one that is active. */
+const bindTrace = (log: Logger, traceparent: string): Logger => log.child(traceIds(traceparent))
 
 const contextOf = (span: Span) => trace.setSpan(context.active(), span)
 

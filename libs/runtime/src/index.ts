@@ -11,6 +11,7 @@ export {
   flushLogs,
   type Logger,
   type LoggerOptions,
+  traceIds,
 } from './logger.ts'
 export {
   type CounterMetric,

@@ -42,6 +42,36 @@ test('a line is one JSON object with the context of its work, however deep and l
   assert.equal(outside?.tenant, undefined)
 })
 
+test('a line names trace and span also where the trace is not recorded, and nothing twice', () => {
+  const raw: string[] = []
+  const destination = { write: (line: string) => void raw.push(line) }
+  const log = createLogger({ service: 'svc', destination })
+  const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-00`
+  const scope: { job?: string } = {}
+  const late = {
+    tenant: 'acme',
+    traceparent,
+    get job() {
+      return scope.job ?? 'none'
+    },
+  }
+  withLogContext(late, () => {
+    scope.job = 'j1'
+    withLogContext(late, () => log.child({ tenant: 'bound' }).info('line'))
+  })
+  assert.equal(raw[0]?.match(/"tenant"/g)?.length, 1)
+  const { level: _, time: __, ...fields } = JSON.parse(raw[0] ?? '{}')
+  assert.deepEqual(fields, {
+    service: 'svc',
+    tenant: 'bound',
+    job: 'j1',
+    trace_id: 'ab'.repeat(16),
+    span_id: 'cd'.repeat(8),
+    trace_flags: '00',
+    msg: 'line',
+  })
+})
+
 test('payloads and credentials are not written, wherever they stand', () => {
   const { log, lines } = capture()
   log.info(

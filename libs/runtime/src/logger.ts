@@ -1,7 +1,8 @@
-import { isSpanContextValid, trace } from '@opentelemetry/api'
+import { isSpanContextValid, type SpanContext, trace } from '@opentelemetry/api'
 import pino, { type DestinationStream, type Logger as PinoLogger } from 'pino'
 import { currentLogContext } from './log-context.ts'
 import { toLogFields } from './log-fields.ts'
+import { parseTraceparent } from './spans.ts'
 
 export type Logger = PinoLogger
 
@@ -70,12 +71,29 @@ export function flushLogs(): void {
   }
 }
 
-function mixin(): object {
+function mixin(_fields: object, _level: number, logger: Logger): object {
   const context = currentLogContext()
-  const span = trace.getActiveSpan()?.spanContext()
-  if (span === undefined || !isSpanContextValid(span)) return { ...context }
+  const active = trace.getActiveSpan()?.spanContext()
+  const span =
+    active !== undefined && isSpanContextValid(active)
+      ? active
+      : parseTraceparent(context?.traceparent)
+  if (context === undefined) return idsOf(span)
+  const { traceparent: _, ...known } = context
+  const fields: Record<string, unknown> = { ...known, ...idsOf(span) }
+  // What the logger itself is bound to is closer, and a key must not stand in a line twice.
+  for (const bound of Object.keys(logger.bindings())) delete fields[bound]
+  return fields
+}
+
+/** Trace and span as lines name them, for a logger that is bound to a message. */
+export function traceIds(traceparent: string): object {
+  return idsOf(parseTraceparent(traceparent))
+}
+
+function idsOf(span: SpanContext | undefined): object {
+  if (span === undefined) return {}
   return {
-    ...context,
     trace_id: span.traceId,
     span_id: span.spanId,
     trace_flags: span.traceFlags.toString(16).padStart(2, '0'),

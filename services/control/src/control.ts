@@ -239,7 +239,7 @@ export function createControl(
     topics,
     operatorKey,
     masterKey,
-    jaegerUrl: config.jaegerUrl,
+    jaegerUrl: config.jaegerUrl?.replace(/\/+$/, ''),
     keys: createKeyCache((keyId) => findApiKey(asRole(pool), keyId)),
     plans: createPlans(pool),
     targets: createTargets(pool),

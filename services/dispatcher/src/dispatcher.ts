@@ -24,7 +24,7 @@ import {
   takeLease,
   withTransaction,
 } from '@weir/postgres'
-import type { Logger, Metrics, ReadyCheck } from '@weir/runtime'
+import { type Logger, type Metrics, type ReadyCheck, withLogContext } from '@weir/runtime'
 import { createFigures } from './figures.ts'
 import { type Dispatchable, firstMessages } from './first-messages.ts'
 import { relayOutbox } from './outbox-relay.ts'
@@ -175,9 +175,10 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     for (const job of jobs) {
       const plan = plans.get(job.planId)
       if (plan === undefined) {
-        log.error(
-          { job: job.job, plan: job.planId },
-          'a claimed job names a plan that is not there',
+        const { tenant, run, correlationId: correlation, traceparent } = job
+        const known = { tenant, job: job.job, run, correlation }
+        withLogContext({ ...known, ...(traceparent !== null && { traceparent }) }, () =>
+          log.error({ plan: job.planId }, 'a claimed job names a plan that is not there'),
         )
         continue
       }

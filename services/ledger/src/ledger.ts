@@ -1,3 +1,4 @@
+import { SpanKind } from '@opentelemetry/api'
 import { createTopics, type Plan, type TicketKey } from '@weir/contracts'
 import {
   createAdmin,
@@ -17,7 +18,15 @@ import {
   query,
   withTransaction,
 } from '@weir/postgres'
-import { isSampled, type Logger, type Metrics, type ReadyCheck, startSpan } from '@weir/runtime'
+import {
+  isSampled,
+  type Logger,
+  type Metrics,
+  type ReadyCheck,
+  startSpan,
+  traceparentOf,
+  withLogContext,
+} from '@weir/runtime'
 import { createInstances } from './instances.ts'
 import { createPartitionFold, type PartitionFold, type RunKey } from './partition-fold.ts'
 import { type PartitionWorker, startWorker } from './partition-worker.ts'
@@ -95,37 +104,35 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
   const onEnded = (books: readonly RunBook[], nowMs: number) => {
     for (const book of books) {
       ended.inc({ status: book.state.status as 'completed' })
-      log.info(
-        {
-          tenant: book.tenant,
-          job: book.job,
-          run: book.run,
-          correlation: book.correlation,
-          status: book.state.status,
-          events: book.seq,
-        },
-        'run ended',
+      const { tenant, job, run, correlation, traceparent } = book
+      const { status } = book.state
+      const span = isSampled(traceparent) ? startEndSpan(book, nowMs) : undefined
+      const own = (span && traceparentOf(span)) ?? traceparent
+      withLogContext({ tenant, job, run, correlation, traceparent: own }, () =>
+        log.info({ status, events: book.seq }, 'run ended'),
       )
-      if (!isSampled(book.traceparent)) continue
-      const span = startSpan(`process ${topics.events}`, {
-        kind: 4,
-        parent: book.traceparent,
-        startTimeMs: nowMs,
-        attributes: {
-          'messaging.system': 'kafka',
-          'messaging.operation.name': 'process',
-          'messaging.operation.type': 'process',
-          'messaging.destination.name': topics.events,
-          'messaging.message.conversation_id': book.correlation,
-          'weir.job.id': book.job,
-          'weir.tenant.id': book.tenant,
-          'weir.run': book.run,
-          'weir.job.status': book.state.status,
-        },
-      })
-      span.end()
+      span?.end()
     }
   }
+
+  /** The last span of a run: the fold that ended it. */
+  const startEndSpan = (book: RunBook, nowMs: number) =>
+    startSpan(`process ${topics.events}`, {
+      kind: SpanKind.CONSUMER,
+      parent: book.traceparent,
+      startTimeMs: nowMs,
+      attributes: {
+        'messaging.system': 'kafka',
+        'messaging.operation.name': 'process',
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': topics.events,
+        'messaging.message.conversation_id': book.correlation,
+        'weir.job.id': book.job,
+        'weir.tenant.id': book.tenant,
+        'weir.run': book.run,
+        'weir.job.status': book.state.status,
+      },
+    })
 
   /** Runs in flight whose events are in this partition and may have been decided before a crash. */
   const adoptRuns = async (partition: number, fold: PartitionFold) => {

@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { runStage } from '@weir/engine'
+import { createLogger } from '@weir/runtime'
 import { defineStage, Permanent, type StageContext, Transient } from '@weir/sdk'
 import { stageName } from './stage-name.ts'
 
@@ -37,6 +38,9 @@ const note = (told: Told, ctx: StageContext, what: string) => {
   const line = { what, ...by, tenant, job, run, step, item, attempt, idempotencyKey }
   appendFileSync(told.log, `${JSON.stringify(line)}\n`)
 }
+
+/** A library's own logger, which has heard of no task. */
+const aside = createLogger({ service: 'aside' })
 
 const deeds = {
   echo: (input: unknown) => input,
@@ -102,6 +106,24 @@ const deeds = {
   /** Reads an input for which the step has no edge. */
   peek: (input: unknown) => (input as Input).nowhere,
   random: () => Math.random(),
+  /** Writes six lines, three of them past its context, with all kinds of waiting in between. */
+  chat: async (input: unknown, told: Told, ctx: StageContext) => {
+    const line = `chat: ${ctx.job} ${ctx.step} ${ctx.attempt}`
+    aside.info(line)
+    ctx.log.info(line)
+    await wait(1 + Math.random() * 20, ctx.signal)
+    aside.info(line)
+    ctx.onCleanup(() => ctx.log.info(line))
+    const soon = Promise.withResolvers<void>()
+    setImmediate(() => {
+      aside.info(line)
+      soon.resolve()
+    })
+    await Promise.all([soon.promise, wait(Math.random() * 5, ctx.signal)])
+    ctx.log.info(line)
+    if (ctx.attempt <= (told.failures ?? 0)) throw new Transient('chat', 'it talks too much')
+    return input
+  },
   who: (_: unknown, __: Told, ctx: StageContext) => {
     const { tenant, job, run, step, item, attempt, correlationId, idempotencyKey } = ctx
     ctx.log.info('asked who it is')

@@ -10,8 +10,10 @@ await runStage(
     name: stageName,
     version: '1.0.0',
     batch: { max: 10, waitMs: 1_000 },
-    runBatch(inputs) {
+    runBatch(inputs, contexts) {
       batches += 1
+      for (const { log, job, step, attempt } of contexts)
+        log.info(`chat: ${job} ${step} ${attempt}`)
       return inputs.map((input) =>
         input === 'bad'
           ? new Permanent('bad_input', 'this one is bad')

@@ -101,6 +101,16 @@ test('steps go from pending over running to their end', () => {
   assert.equal(projectJob(story.plan, story.events).steps.b?.reason, 'nothing to do')
 })
 
+test('a wait that was told of when a long task started is counted once', () => {
+  const story = tell(compile({ a: {} }))
+  story.report('a', { status: 'started', waitMs: 7, at: after(1_000) })
+  assert.equal(projectJob(story.plan, story.events).steps.a?.waitMs, 7)
+  story.report('a', { waitMs: 7, workMs: 1_500, at: after(1_500) })
+  end(story)
+  const { waitMs, workMs } = projectJob(story.plan, story.events).steps.a ?? {}
+  assert.deepEqual([waitMs, workMs], [7, 1_500])
+})
+
 test('a queued job has only pending steps', () => {
   const { plan, events } = tell(compile({ a: {} }))
   const view = projectJob(plan, events.slice(0, 1))

@@ -93,6 +93,8 @@ type StepDetail = {
   workMs: number
   startedMs: number
   finishedMs: number
+  /** Waits that `task.started` has told of: the end of the attempt tells of them again. */
+  readonly told: Map<string, number>
   reason: string | null
   outputs: Map<string, { text: string | undefined; digest: string }>
 }
@@ -103,6 +105,7 @@ const emptyDetail = (): StepDetail => ({
   workMs: 0,
   startedMs: Number.POSITIVE_INFINITY,
   finishedMs: 0,
+  told: new Map(),
   reason: null,
   outputs: new Map(),
 })
@@ -112,7 +115,11 @@ function noteTask(detail: StepDetail, event: JobEvent): void {
   const atMs = Date.parse(event.at)
   const workMs = data.workMs ?? 0
   detail.attempts = Math.max(detail.attempts, event.attempt ?? 1)
-  detail.waitMs += data.waitMs ?? 0
+  if (data.waitMs !== undefined) {
+    const attempt = `${event.item ?? ''}/${event.attempt ?? 1}`
+    detail.waitMs += data.waitMs - (detail.told.get(attempt) ?? 0)
+    detail.told.set(attempt, data.waitMs)
+  }
   detail.workMs += workMs
   detail.startedMs = Math.min(detail.startedMs, atMs - workMs)
   if (event.type === 'task.started' || event.type === 'task.retry_scheduled') return

@@ -1,7 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { context, INVALID_SPAN_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api'
 import { newUuid } from '@weir/contracts'
-import { parseTraceparent, startSpan, traceparentOf, withLogContext } from '@weir/runtime'
+import {
+  type LogContext,
+  parseTraceparent,
+  startSpan,
+  traceparentOf,
+  withLogContext,
+} from '@weir/runtime'
 import type { Caller } from '../auth/caller.ts'
 import type { Cause } from '../flow/refusals.ts'
 import type { App, Request } from './type-provider.ts'
@@ -13,8 +19,12 @@ export type RequestScope = {
   /** W3C context for the jobs of this request: the server span's, or ids of its own without telemetry. */
   readonly traceparent: string
   readonly traceId: string
+  /** The caller's own context says that nothing is recorded. */
+  readonly isTraceRefused: boolean
   readonly span: Span
   readonly startedAtMs: number
+  /** What each line of the request names; tenant and job as soon as they are known. */
+  readonly logContext: LogContext
   /** Set when the credential has been verified. */
   caller?: Caller
   /** Job that the request is about, for span and log. */
@@ -54,18 +64,34 @@ function openScope(request: Request): RequestScope {
   const traceId = isRecorded
     ? span.spanContext().traceId
     : (parent?.traceId ?? randomBytes(16).toString('hex'))
-  return {
-    requestId: newUuid(),
-    correlationId:
-      typeof correlation === 'string' && SAFE_ID.test(correlation) ? correlation : randomUUID(),
-    // Without a span of ours the flag stays what the caller said: nobody records for us here.
-    traceparent: isRecorded
-      ? own
-      : `00-${traceId}-${randomBytes(8).toString('hex')}-0${(parent?.traceFlags ?? 0) & 1}`,
+  const requestId = newUuid()
+  const correlationId =
+    typeof correlation === 'string' && SAFE_ID.test(correlation) ? correlation : randomUUID()
+  // Without a span of ours the flag stays what the caller said: nobody records for us here.
+  const traceparent = isRecorded
+    ? own
+    : `00-${traceId}-${randomBytes(8).toString('hex')}-0${(parent?.traceFlags ?? 0) & 1}`
+  const scope: RequestScope = {
+    requestId,
+    correlationId,
+    traceparent,
     traceId,
+    isTraceRefused: parent !== undefined && (parent.traceFlags & 1) === 0,
     span,
     startedAtMs: performance.now(),
+    logContext: {
+      request: requestId,
+      correlation: correlationId,
+      traceparent,
+      get tenant() {
+        return scope.caller?.tenant?.id
+      },
+      get job() {
+        return scope.jobId
+      },
+    },
   }
+  return scope
 }
 
 /**
@@ -74,10 +100,8 @@ function openScope(request: Request): RequestScope {
  */
 export function addRequestScope(app: App): void {
   const enter = (request: Request, done: () => void) => {
-    const { span, requestId, correlationId } = request.scope
-    context.with(trace.setSpan(context.active(), span), () =>
-      withLogContext({ request: requestId, correlation: correlationId }, done),
-    )
+    const { span, logContext } = request.scope
+    context.with(trace.setSpan(context.active(), span), () => withLogContext(logContext, done))
   }
   app.decorateRequest('scope', null as unknown as RequestScope)
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,4 +1,5 @@
 import { type FieldError, limits, newUuid, WeirError } from '@weir/contracts'
+import type { NewJob } from '@weir/postgres'
 import { Type } from 'typebox'
 import type { Control } from '../control.ts'
 import { tenantOf } from '../http/caller-of.ts'
@@ -7,6 +8,7 @@ import { notFound } from '../http/not-found.ts'
 import { nameParams } from '../http/schemas.ts'
 import type { App } from '../http/type-provider.ts'
 import { type BatchJob, batchSchema } from '../submit/job-schema.ts'
+import { type JobTrace, openJobTrace } from '../submit/job-trace.ts'
 import { findInputFaults, inputText, invalidInput, toNewJob } from '../submit/prepare.ts'
 import { toRefusal } from '../submit/refusal.ts'
 import type { Target } from '../submit/targets.ts'
@@ -86,15 +88,19 @@ export function addBatchRoutes(app: App, control: Control): void {
         metrics.submits.inc({ outcome: 'invalid' }, jobs.length)
         throw invalidInput(errors)
       }
-      const rows = jobs.map((job, index) =>
-        toNewJob(
+      const { scope } = request
+      const traces = jobs.map(() => openJobTrace(scope))
+      const rows = jobs.map((job, index) => {
+        const { traceparent } = traces[index] as JobTrace
+        const context = { traceparent, correlationId: scope.correlationId }
+        return toNewJob(
           name,
           found.get(job.version) as Target,
           job,
           texts[index] as string,
-          request.scope,
-        ),
-      )
+          context,
+        )
+      })
       const answers = await admission.submitBatch(tenant, rows)
       const refused = answers.find(({ outcome }) => outcome === 'refused')
       if (refused?.outcome === 'refused') {
@@ -104,8 +110,9 @@ export function addBatchRoutes(app: App, control: Control): void {
       }
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')
-      for (const { outcome } of answers) {
+      for (const [index, { outcome }] of answers.entries()) {
         if (outcome !== 'refused') metrics.submits.inc({ outcome })
+        if (outcome === 'admitted') traces[index]?.admit({ tenant, ...(rows[index] as NewJob) })
       }
       reply.status(202)
       const ids = answers.map((answer) => (answer.outcome === 'refused' ? newUuid() : answer.id))
