@@ -21,14 +21,13 @@ const cellsOf = (line: string): string[] =>
 const codes = (cell: string): string[] =>
   [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code as string)
 
+const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
 /** `<…>` stands for whatever is there. */
-const patternOf = (name: string): RegExp =>
-  new RegExp(
-    `^${name
-      .split(/<[^>]+>/)
-      .map(RegExp.escape)
-      .join('.+')}$`,
-  )
+function patternOf(name: string): RegExp {
+  const fixed = name.split(/<[^>]+>/).map(escape)
+  return new RegExp(`^${fixed.join('.+')}$`)
+}
 
 const tables = page
   .split('\n')
