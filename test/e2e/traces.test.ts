@@ -354,10 +354,17 @@ test('the page on traces says what spans there are, and nothing else', async () 
     steps: {
       choose: { stage: 'route@1' },
       a: act('echo', { after: [{ step: 'choose', when: 'a' }] }),
+      b: act('echo', { after: ['a'] }),
+      c: act('echo', { after: ['b'] }),
     },
   })
-  const nowhere = await client.run('nowhere', { to: [] })
-  const skipped = treeOf(await traceOf(nowhere.traceId, 5))
-  assert.deepEqual(skipped.attemptsOf('a'), [])
+  // Which report is the last to be read is the ledger's luck: mostly that of the last step.
+  await until('a run that ends with a step that is not run', async () => {
+    const nowhere = await client.run('nowhere', { to: [] })
+    const tree = treeOf(await traceOf(nowhere.traceId, 7))
+    assert.deepEqual(tree.attemptsOf('c'), [])
+    const [end] = sink.trace(nowhere.traceId ?? '').filter(({ service }) => service === 'ledger')
+    return end && tree.parentOf(end)?.kind === 'PRODUCER'
+  })
   assert.deepEqual(compareWithPage(sink.spans), { undocumented: [], unseen: [] })
 })

@@ -21,11 +21,11 @@ const cellsOf = (line: string): string[] =>
 const codes = (cell: string): string[] =>
   [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code as string)
 
-const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** `<…>` stands for whatever is there. */
 function patternOf(name: string): RegExp {
-  const fixed = name.split(/<[^>]+>/).map(escape)
+  const fixed = name.split(/<[^>]+>/).map(quote)
   return new RegExp(`^${fixed.join('.+')}$`)
 }
 
