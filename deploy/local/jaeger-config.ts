@@ -1,5 +1,5 @@
 /** Of so many traces the oldest go first: some 300 MB when it is full. */
-const TRACES_MAX = 20_000
+const TRACES_MAX = 10_000
 
 export type JaegerPorts = {
   /** Web pages and query API. */
