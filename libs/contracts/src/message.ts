@@ -34,6 +34,11 @@ export type MessageMeta = {
   /** When the job was submitted. */
   readonly createdAt: number
   readonly notAfter: number
+  /**
+   * Digest of the payload, as the sender's report names it, where the receiver's report has to name
+   * what it took.
+   */
+  readonly digest?: string
   /** How often this step was re-executed on purpose; part of the author's idempotency key. */
   readonly reexecution?: number
   /** Replay or redrive that made this run. */
@@ -81,16 +86,17 @@ export type Envelope = {
 
 /** The headers of a record for an envelope. */
 export function encodeEnvelope(envelope: Envelope): Record<string, string> {
+  // The names as they stand: names that are looked up would make the object member by member.
   return {
-    [HEADERS.trace]: envelope.traceparent,
-    [HEADERS.id]: envelope.id,
-    [HEADERS.cause]: envelope.cause,
-    [HEADERS.tenant]: envelope.tenant,
-    [HEADERS.job]: envelope.job,
-    [HEADERS.correlation]: envelope.correlation,
-    [HEADERS.meta]: JSON.stringify(envelope.meta),
-    [HEADERS.ticket]: envelope.ticket,
-  }
+    traceparent: envelope.traceparent,
+    'weir-id': envelope.id,
+    'weir-cause': envelope.cause,
+    'weir-tenant': envelope.tenant,
+    'weir-job': envelope.job,
+    'weir-corr': envelope.correlation,
+    'weir-meta': JSON.stringify(envelope.meta),
+    'weir-ticket': envelope.ticket,
+  } satisfies Record<(typeof HEADERS)[keyof typeof HEADERS], string>
 }
 
 const KINDS = new Set<unknown>([...EDGE_KINDS, ...OWN_KINDS])

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 
 /** What a ticket vouches for; `notAfter` in epoch milliseconds. */
 export type TicketClaims = {
@@ -20,21 +20,49 @@ export type TicketKey = {
 
 const TAG_LENGTH = 16
 
-const prepared = new WeakMap<Buffer, KeyObject>()
-
-/** A key given as bytes is prepared anew for each call: 12 µs instead of 2. */
-function prepare(secret: Buffer): KeyObject {
-  let key = prepared.get(secret)
-  if (key === undefined) {
-    key = createSecretKey(secret)
-    prepared.set(secret, key)
+/**
+ * HMAC-SHA-256 (RFC 2104), written as its two hashes: one-shot hashes cost half of what an Hmac
+ * object does (1.3 against 2.7 µs), and a stage makes one for each message. For keys of at most a
+ * block, 64 bytes, as ours are.
+ */
+function mac(secret: Buffer, text: string): string {
+  const { inner, outer } = padsOf(secret)
+  let block = inner
+  const size = BLOCK_BYTES + text.length * UTF8_MAX_BYTES
+  if (size > inner.length) {
+    block = Buffer.allocUnsafe(size)
+    block.set(inner.subarray(0, BLOCK_BYTES))
   }
-  return key
+  const end = BLOCK_BYTES + block.write(text, BLOCK_BYTES)
+  // As a string: the same as bytes would take three times as long.
+  outer.write(hash('sha256', block.subarray(0, end), 'binary'), BLOCK_BYTES, 'latin1')
+  return hash('sha256', outer, 'base64url').slice(0, TAG_LENGTH)
 }
 
-function mac(secret: Buffer, text: string): string {
-  const digest = createHmac('sha256', prepare(secret)).update(text).digest('base64url')
-  return digest.slice(0, TAG_LENGTH)
+const BLOCK_BYTES = 64
+const HASH_BYTES = 32
+const UTF8_MAX_BYTES = 3
+const TEXT_BYTES_USUAL = 2_048
+
+/** The key's two padded blocks, each with room for what is hashed after it; used synchronously. */
+type Pads = { readonly inner: Buffer; readonly outer: Buffer }
+const prepared = new WeakMap<Buffer, Pads>()
+
+function padsOf(secret: Buffer): Pads {
+  let pads = prepared.get(secret)
+  if (pads === undefined) {
+    if (secret.length > BLOCK_BYTES) throw new Error('a key has more than 64 bytes')
+    const inner = Buffer.alloc(BLOCK_BYTES + TEXT_BYTES_USUAL)
+    const outer = Buffer.alloc(BLOCK_BYTES + HASH_BYTES)
+    for (let at = 0; at < BLOCK_BYTES; at++) {
+      const byte = secret[at] ?? 0
+      inner[at] = byte ^ 0x36
+      outer[at] = byte ^ 0x5c
+    }
+    pads = { inner, outer }
+    prepared.set(secret, pads)
+  }
+  return pads
 }
 
 function claimsText(claims: TicketClaims): string {

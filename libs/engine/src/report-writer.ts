@@ -71,10 +71,7 @@ export function createReportWriter(options: ReportWriterOptions): ReportWriter {
       for (const done of told) done(error)
       flush()
     }
-    producer.send(sent).then(
-      () => settle(undefined),
-      (error: Error) => settle(error),
-    )
+    producer.post(sent, settle)
   }
 
   return {

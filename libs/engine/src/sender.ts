@@ -57,10 +57,7 @@ export function createSender(options: SenderOptions): Sender {
   }
 
   const produce = (records: readonly OutRecord[], done: Done) => {
-    producer.send(records).then(
-      () => done(undefined),
-      (error: Error) => done(error),
-    )
+    producer.post(records, done)
   }
 
   /** The record of a dead letter, and `done` with the end of its span. */
@@ -181,6 +178,7 @@ function envelopeOf(source: Envelope, message: OutputMessage, traceparent: strin
     priority: from.priority,
     createdAt: from.createdAt,
     notAfter: from.notAfter,
+    ...(message.digest !== undefined && { digest: message.digest }),
     ...(from.reexecution !== undefined && { reexecution: from.reexecution }),
     ...(from.replay !== undefined && { replay: from.replay }),
     ...(from.enc !== undefined && { enc: from.enc }),

@@ -1,4 +1,4 @@
-import { idempotencyKeyOf, type PlanEdge } from '@weir/contracts'
+import { idempotencyKeyOf, type PlanEdge, type PlanStep } from '@weir/contracts'
 import type { JoinedBody, MissingInput, Task } from '@weir/core'
 import type { GatherManifest, JoinView, MissingReason, TaskFields } from '@weir/sdk'
 
@@ -19,25 +19,47 @@ export function readTaskInput(task: Task): TaskInput {
 }
 
 function fieldsOf(task: Task, body?: JoinedBody): TaskFields {
-  const { envelope, plan, step } = task
-  const { tenant, job, meta } = envelope
-  return {
-    tenant,
-    job,
-    run: meta.run,
-    pipeline: plan.pipeline,
-    step: step.name,
-    item: meta.item,
-    attempt: task.attempt,
-    correlationId: envelope.correlation,
-    // Most handlers never look at it.
-    get idempotencyKey() {
-      return idempotencyKeyOf(tenant, job, step.name, meta.item, meta.reexecution ?? 0)
-    },
-    priority: meta.priority,
-    isReplay: meta.replay !== undefined,
-    config: step.config,
-    ...(body !== undefined && viewOf(task, body)),
+  const fields = new Fields(task)
+  if (body !== undefined) Object.assign(fields, viewOf(task, body))
+  return fields
+}
+
+/** A class for the sake of the accessor: an object with one is made member by member. */
+class Fields implements TaskFields {
+  readonly tenant: string
+  readonly job: string
+  readonly run: number
+  readonly pipeline: string
+  readonly step: string
+  readonly item: string
+  readonly attempt: number
+  readonly correlationId: string
+  readonly priority: number
+  readonly isReplay: boolean
+  readonly config: PlanStep['config']
+  declare readonly join?: JoinView
+  declare readonly manifest?: GatherManifest
+  readonly #reexecution: number
+
+  constructor({ envelope, plan, step, attempt }: Task) {
+    const { tenant, job, meta } = envelope
+    this.tenant = tenant
+    this.job = job
+    this.run = meta.run
+    this.pipeline = plan.pipeline
+    this.step = step.name
+    this.item = meta.item
+    this.attempt = attempt
+    this.correlationId = envelope.correlation
+    this.priority = meta.priority
+    this.isReplay = meta.replay !== undefined
+    this.config = step.config
+    this.#reexecution = meta.reexecution ?? 0
+  }
+
+  /** A hash, and most handlers never look at it. */
+  get idempotencyKey(): string {
+    return idempotencyKeyOf(this.tenant, this.job, this.step, this.item, this.#reexecution)
   }
 }
 

@@ -82,14 +82,16 @@ type Waiting = { readonly owner: TaskOwner; readonly task: Task }
 type Running = Waiting & {
   readonly aborter: Aborter
   fencedAs: [job: string, run: number] | undefined
-  startedAt: number
-  waitMs: number
-  traceparent: string
+  readonly startedAt: number
+  readonly waitMs: number
+  readonly traceparent: string
   isTold: boolean
 }
 type Batch = readonly Waiting[]
 
 const LONG_MS = 1_000
+/** Handlers may start for so long before the loop turns. */
+const SLICE_MS = 10
 
 export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const { stage, clock, log, counters } = options
@@ -117,99 +119,109 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const pumpSoon = () => {
     if (isPumping) return
     isPumping = true
-    queueMicrotask(() => {
-      isPumping = false
-      pump()
-    })
+    queueMicrotask(resume)
   }
 
   const pump = () => {
     if (isHeld || schedule.size === 0 || !options.isFresh()) return
+    const untilMs = clock.monotonicMs() + SLICE_MS
     for (let next = schedule.take(); next !== undefined; next = schedule.take()) {
       start(next.item, next.place)
+      // Handlers that never wait would keep heartbeats, fetches and fences from being heard.
+      if (clock.monotonicMs() < untilMs) continue
+      isPumping = true
+      setImmediate(resume)
+      return
     }
   }
 
+  const resume = () => {
+    isPumping = false
+    pump()
+  }
+
   const start = (batch: Batch, place: Place) => {
-    const started: Running[] = []
+    const attempts: Attempt[] = []
     for (const { owner, task } of batch) {
-      if (!owner.start(task)) continue
+      const attempt = owner.start(task) ? prepare(owner, task) : undefined
+      if (attempt !== undefined) attempts.push(attempt)
+    }
+    const [first] = attempts
+    if (first === undefined) finish(place)
+    else if (stage.handler.type === 'batch') startBatch(attempts, place)
+    else startSingle(first, place)
+  }
+
+  const startSingle = (attempt: Attempt, place: Place) => {
+    const { one, sdkTask, span } = attempt
+    const known = taskContext(stage, one.task, one.traceparent)
+    const run = () => withLogContext(known, () => runTask(stage, sdkTask, runOptions))
+    const ran = span === undefined ? run() : context.with(contextOf(span), run)
+    const end = (result: TaskResult) => {
+      settle(attempt, result)
+      if (result.detached !== null) watchDetached(result.detached, [attempt])
+      finish(place)
+    }
+    if (ran instanceof Promise) void ran.then(end)
+    else end(ran)
+  }
+
+  const startBatch = (attempts: readonly Attempt[], place: Place) => {
+    const sdkTasks = attempts.map(({ sdkTask }) => sdkTask)
+    void runBatchTasks(stage, sdkTasks, runOptions).then((results) => {
+      attempts.forEach((attempt, index) => {
+        settle(attempt, results[index] as TaskResult)
+      })
+      // One handler serves all of them: it is one, detached or not.
+      const still = results.find((result) => result.detached !== null)?.detached
+      if (still != null) watchDetached(still, attempts)
+      finish(place)
+    })
+  }
+
+  const finish = (place: Place) => {
+    schedule.end(place)
+    if (running.size === 0) for (const tell of onIdle.splice(0)) tell()
+    pumpSoon()
+  }
+
+  /** Everything an attempt needs; a task whose payload cannot be read ends here instead. */
+  const prepare = (owner: TaskOwner, task: Task): Attempt | undefined => {
+    const startedAt = clock.now()
+    const waitMs = rounded(Math.max(0, startedAt - Math.max(task.timestampMs, task.notBefore)))
+    const { traceparent } = task.envelope
+    try {
+      const { input, fields, links } = readTaskInput(task)
+      const from = { topic: owner.topic, partition: owner.partition, group: options.group }
+      const span = isSampled(traceparent)
+        ? startProcessSpan(task, stage, from, waitMs, links)
+        : undefined
       const one: Running = {
         owner,
         task,
         aborter: new Aborter(),
         fencedAs: undefined,
-        startedAt: 0,
-        waitMs: 0,
-        traceparent: task.envelope.traceparent,
+        startedAt,
+        waitMs,
+        traceparent: span === undefined ? traceparent : (traceparentOf(span) ?? traceparent),
         isTold: false,
       }
       running.set(task, one)
-      started.push(one)
-    }
-    if (started.length === 0) {
-      schedule.end(place)
-      return
-    }
-    const attempts = started.flatMap((one) => prepare(one))
-    const finish = (results: readonly TaskResult[]) => {
-      attempts.forEach((attempt, index) => {
-        settle(attempt, results[index] as TaskResult)
-      })
-      // One handler may serve many tasks: it is one, detached or not.
-      const still = results.find((result) => result.detached !== null)?.detached
-      if (still != null) watchDetached(still, attempts)
-      schedule.end(place)
-      if (running.size === 0) for (const tell of onIdle.splice(0)) tell()
-      pumpSoon()
-    }
-    if (attempts.length === 0) finish([])
-    else if (stage.handler.type === 'batch') {
-      void runBatchTasks(
-        stage,
-        attempts.map(({ sdkTask }) => sdkTask),
-        runOptions,
-      ).then(finish)
-    } else {
-      const [{ one, sdkTask, span }] = attempts as [Attempt]
-      const known = taskContext(stage, one.task, one.traceparent)
-      const run = () => withLogContext(known, () => runTask(stage, sdkTask, runOptions))
-      const result = span === undefined ? run() : context.with(contextOf(span), run)
-      void result.then((only) => finish([only]))
-    }
-  }
-
-  /** Everything an attempt needs; a task whose payload cannot be read ends here instead. */
-  const prepare = (one: Running): Attempt[] => {
-    const { task, owner, aborter } = one
-    const startedAt = clock.now()
-    const waitMs = rounded(Math.max(0, startedAt - Math.max(task.timestampMs, task.notBefore)))
-    one.startedAt = startedAt
-    one.waitMs = waitMs
-    try {
-      const { input, fields, links } = readTaskInput(task)
-      const from = { topic: owner.topic, partition: owner.partition, group: options.group }
-      const { traceparent } = task.envelope
-      const span = isSampled(traceparent)
-        ? startProcessSpan(task, stage, from, waitMs, links)
-        : undefined
-      if (span !== undefined) one.traceparent = traceparentOf(span) ?? traceparent
       const sdkTask: SdkTask = {
         input,
         fields,
         notAfter: task.envelope.meta.notAfter,
         timeoutMs: task.step.timeoutMs,
-        aborter,
+        aborter: one.aborter,
         log: stage.handler.type === 'batch' ? bindTrace(log, one.traceparent) : log,
         ...(span !== undefined && { span }),
       }
-      return [{ one, sdkTask, span }]
+      return { one, sdkTask, span }
     } catch {
-      running.delete(task)
       const result = { status: 'fail', error: payloadFault() } as const
       counters.failed += 1
-      owner.end(task, { end: 'result', result }, { waitMs, workMs: 0 }, task.envelope.traceparent)
-      return []
+      owner.end(task, { end: 'result', result }, { waitMs, workMs: 0 }, traceparent)
+      return undefined
     }
   }
 

@@ -1,9 +1,8 @@
 const SEED = 0x9747b28c
 const M = 0x5bd1e995
 
-/** Murmur2 as Kafka's own clients compute it, so that all of them agree where a key belongs. */
-export function murmur2(key: Uint8Array): number {
-  const length = key.length
+/** Murmur2 of the first `length` bytes, as Kafka's own clients compute it, so that all of them agree where a key belongs. */
+export function murmur2(key: Uint8Array, length: number = key.length): number {
   let hash = SEED ^ length
   let at = 0
   for (; at + 4 <= length; at += 4) {
@@ -28,8 +27,17 @@ export function murmur2(key: Uint8Array): number {
   return hash ^ (hash >>> 15)
 }
 
+const scratch = Buffer.allocUnsafe(1_024)
+const UTF8_MAX_BYTES = 3
+
 /** The partition of a key in a topic of `partitions` partitions. */
 export function partitionFor(key: Uint8Array | string, partitions: number): number {
-  const bytes = typeof key === 'string' ? Buffer.from(key) : key
-  return (murmur2(bytes) & 0x7fffffff) % partitions
+  return (hashOf(key) & 0x7fffffff) % partitions
+}
+
+/** A key is hashed for each record: a buffer of its own for each would cost more than the hash. */
+function hashOf(key: Uint8Array | string): number {
+  if (typeof key !== 'string') return murmur2(key)
+  if (key.length * UTF8_MAX_BYTES > scratch.length) return murmur2(Buffer.from(key))
+  return murmur2(scratch, scratch.write(key))
 }

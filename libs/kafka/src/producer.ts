@@ -34,6 +34,11 @@ export type Producer = {
    * answer can put a record into the log twice.
    */
   send(records: readonly OutRecord[]): Promise<number[]>
+  /**
+   * As `send`, for callers with many: a promise for each record would cost more than its encoding.
+   * `done` is called once, never before `post` has returned.
+   */
+  post(records: readonly OutRecord[], done: Posted): void
   /** Resolves when everything that was sent before is settled. */
   flush(): Promise<void>
   /** Flushes for at most `flushMs` (default 5 s), refuses the rest with `closed`, disconnects. */
@@ -42,13 +47,16 @@ export type Producer = {
   queuedBytes(): number
 }
 
+/** Told of what was posted: its offsets, or why it is not known to be in the log. */
+export type Posted = (error: KafkaError | undefined, offsets: number[]) => void
+
 type Send = {
   readonly offsets: number[]
-  readonly resolve: (offsets: number[]) => void
-  readonly reject: (error: KafkaError) => void
+  readonly done: Posted
   readonly deadlineAtMs: number
   unsettled: number
   error: KafkaError | undefined
+  isTold: boolean
 }
 
 type Entry = {
@@ -107,7 +115,6 @@ export function createProducer(options: ProducerOptions): Producer {
   let idle: (() => void)[] = []
   let sweep: NodeJS.Timeout | undefined
   let isPumping = false
-  let isAdmitting = false
   let recovery: Promise<void> | undefined
 
   const settle = (entry: Entry, offset: number, error?: KafkaError): void => {
@@ -120,8 +127,7 @@ export function createProducer(options: ProducerOptions): Producer {
     send.unsettled -= 1
     if (send.unsettled > 0) return
     sends.delete(send)
-    if (send.error === undefined) send.resolve(send.offsets)
-    else send.reject(send.error)
+    tell(send)
     admit()
     if (sends.size > 0) return
     clearInterval(sweep)
@@ -130,19 +136,35 @@ export function createProducer(options: ProducerOptions): Producer {
     idle = []
   }
 
-  /** One at a time: its bytes are counted only when it has resumed. */
-  const admit = (): void => {
-    if (isAdmitting || room.length === 0 || queuedBytes >= queuedMaxBytes) return
-    isAdmitting = true
-    room.shift()?.()
+  const tell = (send: Send): void => {
+    if (send.isTold) return
+    send.isTold = true
+    send.done(send.error, send.offsets)
   }
 
-  const partitionCount = (topic: string): number => {
-    try {
-      return cluster.findTopicPartitionMetadata(topic).length
-    } catch {
-      return 0
+  /** Those who wait for room, in the order of their calls; each counts its bytes at once. */
+  const admit = (): void => {
+    while (queuedBytes < queuedMaxBytes) {
+      const next = room.shift()
+      if (next === undefined) return
+      next()
     }
+  }
+
+  /** Of this turn: the client looks through all topics for each answer. */
+  const counts = new Map<string, number>()
+
+  const partitionCount = (topic: string): number => {
+    const known = counts.get(topic)
+    if (known !== undefined) return known
+    let count = 0
+    try {
+      count = cluster.findTopicPartitionMetadata(topic).length
+    } catch {
+      // Nothing is known of the cluster yet.
+    }
+    if (count > 0) counts.set(topic, count)
+    return count
   }
 
   const laneOf = (topic: string, partition: number): Lane => {
@@ -174,7 +196,8 @@ export function createProducer(options: ProducerOptions): Producer {
       partition ??
       (key === null ? Math.floor(Math.random() * partitions) : partitionFor(key, partitions))
     if (chosen < 0 || chosen >= partitions) {
-      settle(entry, -1, new KafkaError('rejected', `${topic} has no partition ${chosen}`))
+      const error = new KafkaError('rejected', `${topic} has no partition ${chosen}`)
+      queueMicrotask(() => settle(entry, -1, error))
       return
     }
     const lane = laneOf(topic, chosen)
@@ -256,6 +279,7 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   const pump = (): void => {
+    counts.clear()
     if (stopping.signal.aborted || ready.size === 0) return
     const now = performance.now()
     const rounds = new Map<number, { lane: Lane; taken: Entry[]; bytes: number }[]>()
@@ -407,7 +431,7 @@ export function createProducer(options: ProducerOptions): Producer {
     for (const send of sends) {
       if (send.deadlineAtMs > now || send.unsettled === 0) continue
       send.error ??= expired()
-      send.reject(send.error)
+      tell(send)
     }
     // Whatever was missed when a backoff ended goes out now.
     pump()
@@ -423,6 +447,44 @@ export function createProducer(options: ProducerOptions): Producer {
   const flush = (): Promise<void> => {
     if (sends.size === 0) return Promise.resolve()
     return new Promise((resolve) => idle.push(resolve))
+  }
+
+  const post = (records: readonly OutRecord[], done: Posted): void => {
+    if (records.length === 0 || stopping.signal.aborted) {
+      const error = stopping.signal.aborted ? closed() : undefined
+      queueMicrotask(() => done(error, []))
+      return
+    }
+    const deadlineAtMs = performance.now() + deadlineMs
+    // Whoever waits for room is before us, even when there is room again.
+    if (queuedBytes < queuedMaxBytes && room.length === 0) add(records, deadlineAtMs, done)
+    else {
+      room.push(() => {
+        if (stopping.signal.aborted) done(closed(), [])
+        else add(records, deadlineAtMs, done)
+      })
+    }
+  }
+
+  const add = (records: readonly OutRecord[], deadlineAtMs: number, done: Posted): void => {
+    const send: Send = {
+      offsets: new Array<number>(records.length),
+      done,
+      deadlineAtMs,
+      unsettled: records.length,
+      error: undefined,
+      isTold: false,
+    }
+    sends.add(send)
+    sweep ??= setInterval(expire, SWEEP_MS)
+    // Counted before anything is settled: a record that fails at once must not end the others' send.
+    const sizes = records.map(sizeOfRecord)
+    for (const bytes of sizes) queuedBytes += bytes
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index] as OutRecord
+      enqueue({ record, send, index, bytes: sizes[index] as number, isSettled: false })
+    }
+    pumpSoon()
   }
 
   return {
@@ -442,47 +504,28 @@ export function createProducer(options: ProducerOptions): Producer {
       throw closed()
     },
 
-    async send(records) {
-      if (stopping.signal.aborted) throw closed()
-      if (records.length === 0) return []
-      const startedAtMs = performance.now()
-      // Whoever waits for room is before us, even when there is room again.
-      if (queuedBytes >= queuedMaxBytes || room.length > 0) {
-        await new Promise<void>((resolve) => room.push(resolve))
-        isAdmitting = false
-        if (stopping.signal.aborted) throw closed()
-      }
-      return new Promise<number[]>((resolve, reject) => {
-        const send: Send = {
-          offsets: new Array<number>(records.length),
-          resolve,
-          reject,
-          deadlineAtMs: startedAtMs + deadlineMs,
-          unsettled: records.length,
-          error: undefined,
-        }
-        sends.add(send)
-        sweep ??= setInterval(expire, SWEEP_MS)
-        const entries = records.map((record, index) => {
-          const bytes = sizeOfRecord(record)
-          queuedBytes += bytes
-          return { record, send, index, bytes, isSettled: false }
+    send: (records) =>
+      new Promise<number[]>((resolve, reject) => {
+        post(records, (error, offsets) => {
+          if (error === undefined) resolve(offsets)
+          else reject(error)
         })
-        for (const entry of entries) enqueue(entry)
-        pumpSoon()
-        admit()
-      })
-    },
+      }),
+
+    post,
 
     async disconnect(flushMs = 5000) {
       const cap = new AbortController()
       await Promise.race([flush(), pause(flushMs, cap.signal)])
       cap.abort()
       stopping.abort()
-      for (const send of sends) send.reject(closed())
+      for (const send of sends) {
+        send.error ??= closed()
+        tell(send)
+      }
       sends.clear()
       clearInterval(sweep)
-      for (const resolve of room.splice(0)) resolve()
+      for (const refuse of room.splice(0)) refuse()
       for (const resolve of idle.splice(0)) resolve()
       await closeCluster(cluster)
     },

@@ -4,7 +4,7 @@
  */
 export class Aborter {
   #controller: AbortController | undefined
-  #listeners: (() => void)[] = []
+  #listeners: (() => void)[] | undefined
   #isAborted = false
   #reason: unknown
 
@@ -31,17 +31,18 @@ export class Aborter {
     this.#reason = reason
     this.#controller?.abort(reason)
     const listeners = this.#listeners
-    this.#listeners = []
-    for (const listener of listeners) listener()
+    this.#listeners = undefined
+    for (const listener of listeners ?? []) listener()
   }
 
   /** Calls `listener` when it is aborted; not where it has been already. */
   onAbort(listener: () => void): void {
+    this.#listeners ??= []
     this.#listeners.push(listener)
   }
 
   /** Nobody waits for it any more. */
   forget(): void {
-    this.#listeners = []
+    this.#listeners = undefined
   }
 }

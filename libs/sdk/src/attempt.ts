@@ -2,7 +2,7 @@ import { abortKindOf, TaskAbort } from './abort.ts'
 import { Aborter } from './aborter.ts'
 import { buildContext } from './build-context.ts'
 import { abortFailure, contractFailure } from './classify.ts'
-import { type Cleanups, createCleanups } from './cleanups.ts'
+import { Cleanups } from './cleanups.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { StageContext } from './context.ts'
 import { describeFaults } from './contract.ts'
@@ -16,29 +16,71 @@ import { finalOutcome, type Settled, toOutcome } from './to-outcome.ts'
 
 export const GRACE_MS = 1_000
 
-/** An attempt between its opening and its closing. */
-export type Attempt = {
+/**
+ * An attempt between its opening and its closing. A class, as there is one for each message:
+ * functions made anew for each were half of what opening it cost.
+ */
+export class Attempt {
   readonly task: Task
-  readonly ctx: StageContext
   readonly aborter: Aborter
-  /** Checked and frozen. */
-  readonly input: unknown
-  readonly entered: Entered
-  /** Decided before the handler ran: it must not. */
-  readonly decided: Outcome | null
   readonly cleanups: Cleanups
   /** Epoch milliseconds; a result that comes later is refused. */
   readonly endsAt: number
+  readonly ctx: StageContext
+  /** Checked and frozen. */
+  input: unknown = undefined
+  entered: Entered = NOT_ENTERED
+  /** Decided before the handler ran: it must not. */
+  decided: Outcome | null = null
+  readonly #clock: Clock
+  #stopTimer: (() => void) | undefined
+  #follow: (() => void) | undefined
+
+  constructor(stage: Stage, task: Task, clock: Clock, cleanupMs: number | undefined) {
+    const now = clock.now()
+    this.task = task
+    this.#clock = clock
+    this.endsAt = Math.min(now + task.timeoutMs, task.notAfter)
+    this.aborter = task.aborter ?? new Aborter()
+    this.cleanups = new Cleanups(clock, cleanupMs)
+    this.ctx = buildContext(stage, task, clock, this.endsAt, this.aborter, this.cleanups)
+    const { signal } = task
+    if (signal?.aborted) this.aborter.abort(signal.reason)
+    else if (this.endsAt <= now) this.expire()
+    else if (signal !== undefined) {
+      this.#follow = () => this.aborter.abort(signal.reason)
+      signal.addEventListener('abort', this.#follow, { once: true })
+    }
+  }
+
+  /** How it was aborted; null where it was not. */
+  get failure(): Outcome | null {
+    const { aborter, task } = this
+    return aborter.isAborted ? abortFailure(abortKindOf(aborter.reason), task.timeoutMs) : null
+  }
+
   /** Ends the attempt as its timer would. */
-  expire(): void
+  expire(): void {
+    this.aborter.abort(new TaskAbort(this.endsAt === this.task.notAfter ? 'deadline' : 'timeout'))
+  }
+
+  /** To be called before anything is waited for; once started it goes on. */
+  startTimer(): void {
+    const leftMs = Math.max(0, this.endsAt - this.#clock.now())
+    this.#stopTimer ??= this.#clock.after(leftMs, () => this.expire())
+  }
+
   /** Takes back timer and listener. */
-  stop(): void
+  stop(): void {
+    this.#stopTimer?.()
+    if (this.#follow !== undefined) this.task.signal?.removeEventListener('abort', this.#follow)
+  }
 }
 
 const NOT_ENTERED: Entered = { interceptors: [], shortCircuit: null }
 
 /**
- * Starts the time of an attempt, checks its input and runs the interceptors on the way in. There is
+ * Sets the time of an attempt, checks its input and runs the interceptors on the way in. There is
  * something to wait for only where there are interceptors.
  */
 export function openAttempt(
@@ -46,51 +88,26 @@ export function openAttempt(
   task: Task,
   { clock = systemClock, cleanupMs }: RunOptions,
 ): Attempt | Promise<Attempt> {
-  const now = clock.now()
-  const endsAt = Math.min(now + task.timeoutMs, task.notAfter)
-  const aborter = task.aborter ?? new Aborter()
-  const expire = () =>
-    aborter.abort(new TaskAbort(endsAt === task.notAfter ? 'deadline' : 'timeout'))
-  const follow = () => aborter.abort(task.signal?.reason)
-  const stopTimer = clock.after(Math.max(0, endsAt - now), expire)
-  if (task.signal?.aborted) follow()
-  else if (endsAt <= now) expire()
-  else task.signal?.addEventListener('abort', follow, { once: true })
-
-  const cleanups = createCleanups(clock, cleanupMs)
-  const ctx = buildContext(stage, task, clock, endsAt, aborter, cleanups)
-  const stop = () => {
-    stopTimer()
-    task.signal?.removeEventListener('abort', follow)
-  }
-  const attemptOf = (input: unknown, entered: Entered, decided: Outcome | null): Attempt => ({
-    task,
-    ctx,
-    aborter,
-    cleanups,
-    endsAt,
-    expire,
-    stop,
-    input,
-    entered,
-    decided,
-  })
-  const refused = (decided: Outcome) => attemptOf(undefined, NOT_ENTERED, decided)
-  const aborted = () =>
-    aborter.isAborted ? abortFailure(abortKindOf(aborter.reason), task.timeoutMs) : null
-
-  const over = aborted()
-  if (over !== null) return refused(over)
+  const attempt = new Attempt(stage, task, clock, cleanupMs)
+  attempt.decided = attempt.failure
+  if (attempt.decided !== null) return attempt
   if (stage.kind === 'work' && task.fields.idempotencyKey === '') {
-    return refused(contractFailure('idempotency_key_missing', `${stage.ref} has effects`))
+    attempt.decided = contractFailure('idempotency_key_missing', `${stage.ref} has effects`)
+    return attempt
   }
   const checked = checkInput(stage, task)
-  if ('refused' in checked) return refused(checked.refused)
-  const { input } = checked
-  if (stage.interceptors.length === 0) return attemptOf(input, NOT_ENTERED, null)
-  return enterInterceptors(stage, input, ctx, clock).then((entered) =>
-    attemptOf(input, entered, entered.shortCircuit ?? aborted()),
-  )
+  if ('refused' in checked) {
+    attempt.decided = checked.refused
+    return attempt
+  }
+  attempt.input = checked.input
+  if (stage.interceptors.length === 0) return attempt
+  attempt.startTimer()
+  return enterInterceptors(stage, attempt.input, attempt.ctx, clock).then((entered) => {
+    attempt.entered = entered
+    attempt.decided = entered.shortCircuit ?? attempt.failure
+    return attempt
+  })
 }
 
 type Closed = Pick<TaskResult, 'outcome' | 'cleanups'>
@@ -107,7 +124,7 @@ export function closeAttempt(
   const { clock = systemClock } = options
   const first = attempt.decided ?? decide(stage, attempt, settled, clock)
   attempt.stop()
-  if (attempt.entered.interceptors.length > 0 || !attempt.cleanups.isEmpty()) {
+  if (attempt.entered.interceptors.length > 0 || !attempt.cleanups.isEmpty) {
     return leaveAttempt(stage, attempt, first, clock)
   }
   // Whoever registers a cleanup from now on is detached: it runs at once.

@@ -42,12 +42,12 @@ class TaskContext implements StageContext {
   readonly config: Readonly<Record<string, unknown>>
   readonly join?: JoinView
   readonly manifest?: GatherManifest
-  readonly onCleanup: StageContext['onCleanup']
   readonly #stage: Stage
   readonly #task: Task
   readonly #clock: Clock
   readonly #endsAt: number
   readonly #aborter: Aborter
+  readonly #cleanups: Cleanups
   #log: Logger | undefined
 
   constructor(
@@ -72,7 +72,7 @@ class TaskContext implements StageContext {
     this.config = fields.config
     if (fields.join !== undefined) this.join = fields.join
     if (fields.manifest !== undefined) this.manifest = fields.manifest
-    this.onCleanup = cleanups.add
+    this.#cleanups = cleanups
     this.#stage = stage
     this.#task = task
     this.#clock = clock
@@ -110,6 +110,11 @@ class TaskContext implements StageContext {
 
   get span(): Span {
     return this.#task.span ?? trace.getActiveSpan() ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+  }
+
+  get onCleanup(): StageContext['onCleanup'] {
+    const cleanups = this.#cleanups
+    return (cleanup) => cleanups.add(cleanup)
   }
 
   get budget(): StageContext['budget'] {

@@ -6,32 +6,53 @@ import type { Settled } from './to-outcome.ts'
 
 /**
  * Runs a handler for one attempt of one task: input contract, interceptors, handler under its
- * timeout, output contract, cleanups. Never rejects. Takes at most the timeout, the grace time, one
- * second for each call of an interceptor and the cleanups' deadlines.
+ * timeout, output contract, cleanups. Never throws or rejects. Takes at most the timeout, the grace
+ * time, one second for each call of an interceptor and the cleanups' deadlines. Where nothing had to
+ * be waited for, the result is there at once: promises and a timer would cost more than the rest.
  */
-export async function runTask(
+export function runTask(
   stage: Stage,
   task: Task,
   options: RunOptions = {},
-): Promise<TaskResult> {
-  const { clock = systemClock, graceMs = GRACE_MS } = options
+): TaskResult | Promise<TaskResult> {
   const opened = openAttempt(stage, task, options)
-  const attempt = opened instanceof Promise ? await opened : opened
-  if (attempt.decided !== null) return notRun(await closeAttempt(stage, attempt, null, options))
-  const startedAt = clock.now()
-  const handler = callHandler(stage, [attempt])
-  const settled = await waitForHandler(clock, [attempt], handler, graceMs)
-  const workMs = clock.now() - startedAt
-  const closing = closeAttempt(stage, attempt, settled?.[0] ?? null, options)
-  const { outcome, cleanups } = closing instanceof Promise ? await closing : closing
-  return { outcome, cleanups, workMs, detached: settled === null ? handler.then(() => {}) : null }
+  return opened instanceof Promise
+    ? opened.then((attempt) => runAttempt(stage, attempt, options))
+    : runAttempt(stage, opened, options)
 }
 
-const notRun = (closed: Pick<TaskResult, 'outcome' | 'cleanups'>): TaskResult => ({
-  ...closed,
-  workMs: 0,
-  detached: null,
-})
+function runAttempt(
+  stage: Stage,
+  attempt: Attempt,
+  options: RunOptions,
+): TaskResult | Promise<TaskResult> {
+  const { clock = systemClock } = options
+  if (attempt.decided !== null) return close(stage, attempt, null, options, 0, null)
+  const startedAt = clock.now()
+  const called = callHandler(stage, [attempt])
+  if (!(called instanceof Promise)) {
+    return close(stage, attempt, called[0] ?? null, options, clock.now() - startedAt, null)
+  }
+  attempt.startTimer()
+  return waitForHandler(clock, [attempt], called, options.graceMs ?? GRACE_MS).then((settled) => {
+    const detached = settled === null ? called.then(() => {}) : null
+    const workMs = clock.now() - startedAt
+    return close(stage, attempt, settled?.[0] ?? null, options, workMs, detached)
+  })
+}
+
+function close(
+  stage: Stage,
+  attempt: Attempt,
+  settled: Settled | null,
+  options: RunOptions,
+  workMs: number,
+  detached: TaskResult['detached'],
+): TaskResult | Promise<TaskResult> {
+  const closing = closeAttempt(stage, attempt, settled, options)
+  if (closing instanceof Promise) return closing.then((closed) => ({ ...closed, workMs, detached }))
+  return { outcome: closing.outcome, cleanups: closing.cleanups, workMs, detached }
+}
 
 /**
  * Runs the handler for several tasks, for stages with `runBatch`; one result per task, in order. A
@@ -47,8 +68,9 @@ export async function runBatchTasks(
   const { clock = systemClock, graceMs = GRACE_MS } = options
   const attempts = await Promise.all(tasks.map((task) => openAttempt(stage, task, options)))
   const live = attempts.filter(({ decided }) => decided === null)
+  for (const attempt of live) attempt.startTimer()
   const startedAt = clock.now()
-  const handler = live.length === 0 ? Promise.resolve([]) : callHandler(stage, live)
+  const handler = Promise.resolve(live.length === 0 ? [] : callHandler(stage, live))
   const settled = live.length === 0 ? [] : await waitForHandler(clock, live, handler, graceMs)
   const workMs = clock.now() - startedAt
   const detached = settled === null ? handler.then(() => {}) : null
@@ -62,30 +84,42 @@ export async function runBatchTasks(
   )
 }
 
-/** Never rejects: one `Settled` per attempt. */
-async function callHandler(stage: Stage, live: readonly Attempt[]): Promise<readonly Settled[]> {
+type AllSettled = readonly Settled[]
+
+/** One `Settled` per attempt, at once where the handler returned no promise. Never throws or rejects. */
+function callHandler(stage: Stage, live: readonly Attempt[]): AllSettled | Promise<AllSettled> {
   const { handler } = stage
+  const toThrown = (thrown: unknown): AllSettled => live.map(() => ({ thrown }))
+  const toReturned = (returned: unknown) =>
+    handler.type === 'single' ? [{ returned }] : toEach(returned, live.length)
   try {
-    if (handler.type === 'single') {
-      const [only] = live
-      if (only === undefined || live.length > 1) {
-        return live.map(() => ({ violated: 'it takes one input at a time' }))
-      }
-      return [{ returned: await handler.run(only.input, only.ctx) }]
+    const [only] = live
+    if (handler.type === 'single' && (only === undefined || live.length > 1)) {
+      return live.map(() => ({ violated: 'it takes one input at a time' }))
     }
-    const returned = await handler.run(
-      live.map(({ input }) => input),
-      live.map(({ ctx }) => ctx),
-    )
-    if (!Array.isArray(returned)) return live.map(() => ({ violated: 'runBatch returned no list' }))
-    if (returned.length !== live.length) {
-      const counts = `${returned.length} results for ${live.length} inputs`
-      return live.map(() => ({ violated: `runBatch returned ${counts}` }))
-    }
-    return live.map((_, i) => ({ returned: returned[i] }))
+    const returned: unknown =
+      handler.type === 'single'
+        ? handler.run(only?.input, only?.ctx as Attempt['ctx'])
+        : handler.run(
+            live.map(({ input }) => input),
+            live.map(({ ctx }) => ctx),
+          )
+    if (!isPromiseLike(returned)) return toReturned(returned)
+    return Promise.resolve(returned).then(toReturned, toThrown)
   } catch (thrown) {
-    return live.map(() => ({ thrown }))
+    return toThrown(thrown)
   }
+}
+
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+
+function toEach(returned: unknown, inputs: number): AllSettled {
+  const violated = (what: string): AllSettled =>
+    Array.from({ length: inputs }, () => ({ violated: what }))
+  if (!Array.isArray(returned)) return violated('runBatch returned no list')
+  if (returned.length === inputs) return returned.map((each) => ({ returned: each }))
+  return violated(`runBatch returned ${returned.length} results for ${inputs} inputs`)
 }
 
 /**

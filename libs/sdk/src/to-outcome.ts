@@ -84,6 +84,12 @@ const isBranches = (names: unknown): names is string[] =>
   names.length <= BRANCHES_MAX &&
   names.every((name) => typeof name === 'string' && name !== '' && name.length <= BRANCH_LENGTH_MAX)
 
+const UTF8_MAX_BYTES = 3
+
+/** Counts bytes only where the number of characters leaves it open. */
+const isLargerThan = (text: string, maxBytes: number): boolean =>
+  text.length * UTF8_MAX_BYTES > maxBytes && Buffer.byteLength(text) > maxBytes
+
 function toOk(stage: Stage, returned: unknown, taken: readonly string[] | null): Outcome {
   const checked = stage.output(returned === undefined ? null : returned)
   if (!checked.ok) {
@@ -97,7 +103,7 @@ function toOk(stage: Stage, returned: unknown, taken: readonly string[] | null):
     return contractFailure('output_invalid', `${stage.ref}: its output is not JSON: ${faults}`)
   }
   const json = JSON.stringify(output)
-  if (json.length > limits.outputBytes || Buffer.byteLength(json) > limits.outputBytes) {
+  if (isLargerThan(json, limits.outputBytes)) {
     return contractFailure(
       'output_too_large',
       `${stage.ref}: its output is larger than ${limits.outputBytes} bytes`,

@@ -15,6 +15,8 @@ import type { MissingInput } from '../message/result.ts'
 export type Part = {
   readonly kind: EdgeMessageKind
   readonly payload: string
+  /** Of the payload, as its sender named it. */
+  readonly digest: string | undefined
   /** Trace context of the message, for the links of the joined task's span. */
   readonly traceparent: string
 }
@@ -93,7 +95,8 @@ export function addPart(join: OpenJoin, envelope: Envelope, payload: string): bo
   const kind = meta.kind as EdgeMessageKind
   // Once it fires, only the fact counts that the edge has delivered.
   const kept = join.state === 'open' ? payload : ''
-  const part: Part = { kind, payload: kept, traceparent: envelope.traceparent }
+  const { digest } = envelope.meta
+  const part: Part = { kind, payload: kept, digest, traceparent: envelope.traceparent }
   if (slot.gather === null) {
     if (slot.part !== null) return false
     slot.part = part
@@ -181,7 +184,7 @@ export function composeInput(join: OpenJoin): JoinedInput {
         missing.push([edge, join.item])
       } else if (slot.part.kind === 'data') {
         members.push(`${JSON.stringify(as)}:${slot.part.payload}`)
-        took.push([edge, join.item, digestOf(slot.part.payload)])
+        took.push([edge, join.item, slot.part.digest ?? digestOf(slot.part.payload)])
       } else {
         manifest.push({ as, reason: slot.part.kind === 'failed' ? 'failed' : 'skipped' })
         took.push([edge, join.item, slot.part.kind])
@@ -202,7 +205,7 @@ export function composeInput(join: OpenJoin): JoinedInput {
         missing.push([edge, path(index)])
       } else if (part.kind === 'data') {
         present.push(part.payload)
-        took.push([edge, path(index), digestOf(part.payload)])
+        took.push([edge, path(index), part.digest ?? digestOf(part.payload)])
       } else {
         manifest.push({ as, index, reason: part.kind === 'failed' ? 'failed' : 'skipped' })
         took.push([edge, path(index), part.kind])

@@ -24,6 +24,8 @@ export type OutputMessage = {
   readonly counts: readonly number[]
   /** JSON text; `null` for markers. */
   readonly payload: string
+  /** Of the payload, where its receiver has to name it. */
+  readonly digest?: string
 }
 
 export type FanOut = {
@@ -120,6 +122,7 @@ function message(
   counts: readonly number[],
   targetItem: string,
   payload: string,
+  digest?: string,
 ): OutputMessage {
   return {
     edge,
@@ -130,6 +133,7 @@ function message(
     item,
     counts,
     payload,
+    ...(digest !== undefined && { digest }),
   }
 }
 
@@ -137,8 +141,13 @@ function message(
  * All messages that follow from a result, one on each outgoing edge (promise 3): data where the
  * edge is taken, else a marker. An `each` sends one per element, and where there are none a single
  * marker for the whole fan-out to every gather edge that closes it.
+ * `digest`: of an output, for messages that carry it whole.
  */
-export function* outputsOf(source: OutputSource, result: TaskResult): Generator<OutputMessage> {
+export function* outputsOf(
+  source: OutputSource,
+  result: TaskResult,
+  digest?: string,
+): Generator<OutputMessage> {
   const { plan, step, item, counts } = source
   const fan = fanOutOf(plan, step, result)
   let elements: string[] | undefined
@@ -147,10 +156,11 @@ export function* outputsOf(source: OutputSource, result: TaskResult): Generator<
     const taken = isTaken(edge, result)
     const kind = taken ? 'data' : markerOf(result)
     const payload = taken && result.status === 'ok' ? result.output : 'null'
+    const ofPayload = taken ? digest : undefined
     if (edge.kind === 'plain') {
-      yield message(source, edge, kind, item, counts, item, payload)
+      yield message(source, edge, kind, item, counts, item, payload, ofPayload)
     } else if (edge.kind === 'gather') {
-      yield message(source, edge, kind, item, counts, parentItem(item), payload)
+      yield message(source, edge, kind, item, counts, parentItem(item), payload, ofPayload)
     } else if (fan?.marker === 'items' && result.status === 'ok') {
       elements ??= (JSON.parse(result.output) as unknown[]).map((element) =>
         JSON.stringify(element),

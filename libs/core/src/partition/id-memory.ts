@@ -25,7 +25,8 @@ export function createIdMemory(horizonMs: number): IdMemory {
   return {
     attemptOf,
     note(id, attempt) {
-      young.set(id, Math.max(attempt, attemptOf(id)))
+      // What is decided stays so: nothing has to be looked up.
+      young.set(id, attempt === DONE ? DONE : Math.max(attempt, attemptOf(id)))
     },
     age(timestampMs) {
       turnedAt ??= timestampMs

@@ -364,6 +364,7 @@ export function createPartition(options: PartitionOptions): Partition {
     task: { envelope: Envelope; step: PlanStep; plan: Plan },
     result: TaskResult,
     body: Pick<OutcomeBody, 'attempt' | 'waitMs' | 'workMs' | 'took' | 'missing'>,
+    digest: string | undefined,
     nowMs: number,
   ): Reported => {
     const statuses = {
@@ -384,7 +385,7 @@ export function createPartition(options: PartitionOptions): Partition {
       ...(body.missing.length > 0 && { missing: body.missing }),
       ...(fanOut !== undefined && { fanOut }),
       ...(result.status === 'ok' && {
-        digest: digestOf(result.output),
+        digest,
         output: result.output,
         outputBytes: Buffer.byteLength(result.output),
       }),
@@ -418,7 +419,7 @@ export function createPartition(options: PartitionOptions): Partition {
         : null
     if (isWritten(step)) {
       task.state = 'writing'
-      const { gen: _gen, mac: _mac, of: _of, notBefore: _due, ...rest } = envelope.meta
+      const { gen: _gen, mac: _mac, of: _of, notBefore: _due, digest: _, ...rest } = envelope.meta
       const meta: MessageMeta = { ...rest, kind: 'outcome', edge: -1, attempt: task.attempt }
       const own: Envelope = {
         ...envelope,
@@ -431,16 +432,17 @@ export function createPartition(options: PartitionOptions): Partition {
       return
     }
     task.state = 'sending'
+    const digest = result.status === 'ok' ? digestOf(result.output) : undefined
     const source = { plan, step, job: envelope.job, run: envelope.meta.run, ...itemOf(envelope) }
     send(
       {
         offset: task.offset,
         source: envelope,
-        rest: outputsOf(source, result),
+        rest: outputsOf(source, result, digest),
         task,
         doneId: task.id,
       },
-      reportOf(task, result, body, nowMs),
+      reportOf(task, result, body, digest, nowMs),
       deadLetter,
     )
   }
@@ -462,7 +464,7 @@ export function createPartition(options: PartitionOptions): Partition {
     if (source === undefined || source.writeOutcome === 'always') return { took: [], missing: [] }
     // A marker has no digest: its kind says what was taken.
     const isMarker = meta.kind === 'skipped' || meta.kind === 'failed'
-    const digest = isMarker ? meta.kind : digestOf(task.value)
+    const digest = isMarker ? meta.kind : (meta.digest ?? digestOf(task.value))
     return { took: [[meta.edge, meta.item, digest]], missing: [] }
   }
 
@@ -625,8 +627,9 @@ export function createPartition(options: PartitionOptions): Partition {
   /** Envelope of a record that stands for a whole join: that of its last part, moved to the join's item. */
   const ownOf = (join: OpenJoin, kind: 'joined' | 'timeout' | 'closed'): Envelope => {
     const { last, item, step } = join
+    const { digest: _, ...rest } = last.meta
     const meta: MessageMeta = {
-      ...last.meta,
+      ...rest,
       kind,
       edge: -1,
       item,
@@ -765,16 +768,17 @@ export function createPartition(options: PartitionOptions): Partition {
     }
     outcomes.add(envelope.id)
     const body = JSON.parse(record.value) as OutcomeBody
+    const digest = body.result.status === 'ok' ? digestOf(body.result.output) : undefined
     const source = { plan, step, job: envelope.job, run: envelope.meta.run, ...itemOf(envelope) }
     send(
       {
         offset,
         source: envelope,
-        rest: outputsOf(source, body.result),
+        rest: outputsOf(source, body.result, digest),
         task: null,
         doneId: envelope.id,
       },
-      reportOf({ envelope, step, plan }, body.result, body, nowMs),
+      reportOf({ envelope, step, plan }, body.result, body, digest, nowMs),
       null,
     )
   }

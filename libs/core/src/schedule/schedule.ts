@@ -66,6 +66,18 @@ export function createSchedule<Item>(options: ScheduleOptions): Schedule<Item> {
     return undefined
   }
 
+  /** Smooth weighted turns: a lane that is able earns its weight, the richer one pays the sum. */
+  const chooseLane = (isHighAble: boolean, isNormalAble: boolean): LaneQueue<Item> | undefined => {
+    const [high, normal] = lanes as [LaneQueue<Item>, LaneQueue<Item>]
+    if (!isHighAble) return isNormalAble ? normal : undefined
+    if (!isNormalAble) return high
+    high.credit += weights.high
+    normal.credit += weights.normal
+    const best = normal.credit > high.credit ? normal : high
+    best.credit -= weights.high + weights.normal
+    return best
+  }
+
   const takeFrom = (queue: LaneQueue<Item>, tenant: string): Entry<Item> => {
     const waiting = queue.tenants.get(tenant) as Waiting<Item>
     const band = waiting.findLast((candidate) => candidate.size > 0) as Queue<Entry<Item>>
@@ -96,23 +108,12 @@ export function createSchedule<Item>(options: ScheduleOptions): Schedule<Item> {
     },
     take() {
       if (running >= concurrency || size === 0) return undefined
-      const able = lanes.flatMap((queue) => {
-        const tenant = queue.tenants.size === 0 ? undefined : tenantOf(queue)
-        return tenant === undefined ? [] : [{ queue, tenant }]
-      })
-      let best = able[0]
-      if (best === undefined) return undefined
-      if (able.length > 1) {
-        // Smooth weighted turns: every lane earns its weight, the richest one pays the sum.
-        let sum = 0
-        for (const candidate of able) {
-          candidate.queue.credit += weights[candidate.queue.lane]
-          sum += weights[candidate.queue.lane]
-          if (candidate.queue.credit > best.queue.credit) best = candidate
-        }
-        best.queue.credit -= sum
-      }
-      const entry = takeFrom(best.queue, best.tenant)
+      const [high, normal] = lanes as [LaneQueue<Item>, LaneQueue<Item>]
+      const ofHigh = high.tenants.size === 0 ? undefined : tenantOf(high)
+      const ofNormal = normal.tenants.size === 0 ? undefined : tenantOf(normal)
+      const queue = chooseLane(ofHigh !== undefined, ofNormal !== undefined)
+      if (queue === undefined) return undefined
+      const entry = takeFrom(queue, (queue === high ? ofHigh : ofNormal) as string)
       size -= 1
       running += 1
       change(runningOf, entry.place.tenant, 1)

@@ -13,7 +13,7 @@ export function sizeOfRecord(record: OutRecord): number {
   const headers = record.headers
   if (headers !== undefined) {
     for (const name in headers) {
-      size += 10 + Buffer.byteLength(name) + sizeOfBytes(headers[name] ?? null)
+      size += 5 + encodeName(name).length + sizeOfBytes(headers[name] ?? null)
     }
   }
   return size
@@ -60,6 +60,10 @@ export function encodeBatch(
 // One cursor for the synchronous encode, as in decode-fetch.ts.
 let at = 0
 
+/**
+ * One pass: a length is written after what it counts, into the room that it most likely takes, and
+ * what follows is moved where that was wrong. To measure every string first cost more than to write it.
+ */
 function writeRecord(
   into: Buffer,
   record: OutRecord,
@@ -67,44 +71,57 @@ function writeRecord(
   timestampDelta: number,
 ): void {
   const { key, value, headers } = record
-  const keySize = sizeOfBytes(key)
-  const valueSize = sizeOfBytes(value)
-  let headersSize = 0
-  let count = 0
-  if (headers !== undefined) {
-    for (const name in headers) {
-      const header = headers[name] as string | Buffer
-      const nameSize = Buffer.byteLength(name)
-      const headerSize = sizeOfBytes(header)
-      headersSize += sizeOfVarint(nameSize) + nameSize + sizeOfVarint(headerSize) + headerSize
-      count += 1
-    }
-  }
-  writeVarint(
-    into,
-    1 +
-      sizeOfVarlong(timestampDelta) +
-      sizeOfVarint(offsetDelta) +
-      sizeOfVarint(key === null ? -1 : keySize) +
-      keySize +
-      sizeOfVarint(value === null ? -1 : valueSize) +
-      valueSize +
-      sizeOfVarint(count) +
-      headersSize,
-  )
+  const start = at
+  at += LENGTH_BYTES_LIKELY
   into[at++] = 0
   writeVarlong(into, timestampDelta)
   writeVarint(into, offsetDelta)
-  writeBytes(into, key, keySize)
-  writeBytes(into, value, valueSize)
-  writeVarint(into, count)
+  writeBytes(into, key)
+  writeBytes(into, value)
+  const countAt = at
+  at += 1
+  let count = 0
   if (headers !== undefined) {
     for (const name in headers) {
-      writeBytes(into, name, Buffer.byteLength(name))
-      const header = headers[name] as string | Buffer
-      writeBytes(into, header, sizeOfBytes(header))
+      const bytes = encodeName(name)
+      for (let index = 0; index < bytes.length; index++) into[at++] = bytes[index] as number
+      writeBytes(into, headers[name] as string | Buffer)
+      count += 1
     }
   }
+  writeLength(into, countAt, 1, count)
+  writeLength(into, start, LENGTH_BYTES_LIKELY, at - start - LENGTH_BYTES_LIKELY)
+}
+
+/** Of records from 64 bytes to 8 KiB. */
+const LENGTH_BYTES_LIKELY = 2
+
+/** Writes a length at `where`, before what is written already and ends at the cursor. */
+function writeLength(into: Buffer, where: number, reserved: number, length: number): void {
+  const needed = sizeOfVarint(length)
+  if (needed !== reserved) into.copyWithin(where + needed, where + reserved, at)
+  const end = at + needed - reserved
+  at = where
+  writeVarint(into, length)
+  at = end
+}
+
+/** Header names with their length before them; there are few, and they repeat for ever. Bounded. */
+const names = new Map<string, Uint8Array>()
+const NAMES_MAX = 256
+
+function encodeName(name: string): Uint8Array {
+  const known = names.get(name)
+  if (known !== undefined) return known
+  const length = Buffer.byteLength(name)
+  const bytes = Buffer.alloc(sizeOfVarint(length) + length)
+  const before = at
+  at = 0
+  writeVarint(bytes, length)
+  bytes.write(name, at)
+  at = before
+  if (names.size < NAMES_MAX) names.set(name, bytes)
+  return bytes
 }
 
 function sizeOfBytes(bytes: Buffer | string | null): number {
@@ -112,15 +129,23 @@ function sizeOfBytes(bytes: Buffer | string | null): number {
   return typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
 }
 
-function writeBytes(into: Buffer, bytes: Buffer | string | null, size: number): void {
+function writeBytes(into: Buffer, bytes: Buffer | string | null): void {
   if (bytes === null) {
     writeVarint(into, -1)
     return
   }
-  writeVarint(into, size)
-  if (typeof bytes === 'string') into.write(bytes, at)
-  else into.set(bytes, at)
-  at += size
+  if (typeof bytes !== 'string') {
+    writeVarint(into, bytes.length)
+    into.set(bytes, at)
+    at += bytes.length
+    return
+  }
+  // Most text is ASCII: then it takes as many bytes as it has characters.
+  const start = at
+  const reserved = sizeOfVarint(bytes.length)
+  const written = into.write(bytes, start + reserved)
+  at = start + reserved + written
+  writeLength(into, start, reserved, written)
 }
 
 function sizeOfVarint(value: number): number {
@@ -138,16 +163,6 @@ function writeVarint(into: Buffer, value: number): void {
     raw >>>= 7
   }
   into[at++] = raw
-}
-
-function sizeOfVarlong(value: number): number {
-  let raw = value < 0 ? -value * 2 - 1 : value * 2
-  let size = 1
-  while (raw >= 0x80) {
-    raw = Math.floor(raw / 0x80)
-    size += 1
-  }
-  return size
 }
 
 function writeVarlong(into: Buffer, value: number): void {
