@@ -1,6 +1,7 @@
 import { backoffMs, pause, recoverCluster } from './cluster.ts'
 import { isUnauthorized } from './errors.ts'
 import { type Broker, type Cluster, createErrorFromCode, type WireRequest } from './internals.ts'
+import { createPace } from './pace.ts'
 import type { KafkaRecord, TopicPartition } from './record.ts'
 import { decodeFetch, type FetchedPartition, type FetchResponse } from './wire/decode-fetch.ts'
 import { encodeFetch, FETCH, type FetchTarget } from './wire/encode-fetch.ts'
@@ -60,6 +61,7 @@ export class Fetcher {
   readonly #positions = new Map<string, Position>()
   readonly #busy = new Set<number>()
   readonly #stop = new AbortController()
+  readonly #pace = createPace()
   #failures = 0
   #isWaking = false
   #recovering = false
@@ -161,10 +163,14 @@ export class Fetcher {
     for (const [leader, targets] of byLeader) {
       if (this.#busy.has(leader)) continue
       this.#busy.add(leader)
+      const again = () => {
+        this.#busy.delete(leader)
+        this.wake()
+      }
       this.#fetch(leader, targets, hasPaused).then(
-        () => {
-          this.#busy.delete(leader)
-          this.wake()
+        (lingerMs) => {
+          if (lingerMs > 0) setTimeout(again, lingerMs)
+          else again()
         },
         (error: unknown) => {
           this.#busy.delete(leader)
@@ -183,10 +189,11 @@ export class Fetcher {
     })
   }
 
-  async #fetch(leader: number, targets: FetchTarget[], hasPaused: boolean): Promise<void> {
+  /** How long the next request to this broker may wait, in milliseconds. */
+  async #fetch(leader: number, targets: FetchTarget[], hasPaused: boolean): Promise<number> {
     await this.#cluster.refreshMetadataIfNecessary()
     const broker = await this.#cluster.findBroker({ nodeId: leader })
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted) return 0
     const epochs = targets.map(({ topic, partition }) => this.#find(topic, partition)?.epoch)
     const offsets = new Map(targets.map((t) => [keyOf(t.topic, t.partition), t.offset]))
     const idleWaitMs = this.#limits.maxWaitMs()
@@ -197,7 +204,7 @@ export class Fetcher {
       maxWaitMs,
       minBytes: 1,
     })
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted) return 0
     if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
     this.#failures = 0
     try {
@@ -206,12 +213,14 @@ export class Fetcher {
     } catch (error) {
       // The position has moved: to go on would lose what the callback did not take.
       this.#fail(error)
-      return
+      return 0
     }
     const failed = answer.partitions.find(
       ({ errorCode }) => errorCode !== 0 && errorCode !== OFFSET_OUT_OF_RANGE,
     )
     if (failed !== undefined) throw createErrorFromCode(failed.errorCode)
+    const count = answer.partitions.reduce((sum, { records }) => sum + records.length, 0)
+    return this.#pace.lingerAfter(count, performance.now())
   }
 
   #deliver(

@@ -268,11 +268,14 @@ export function createProducer(options: ProducerOptions): Producer {
     }
   }
 
-  /** The turn's other sends are waited for: what is sent together goes in one request. */
+  /**
+   * The turn's other sends are waited for, and those that follow from them: what belongs together
+   * goes in one request.
+   */
   const pumpSoon = (): void => {
     if (isPumping) return
     isPumping = true
-    queueMicrotask(() => {
+    setImmediate(() => {
       isPumping = false
       pump()
     })

@@ -17,7 +17,13 @@ export { type AuditEntry, insertAudit, listAudit } from './queries/audit.ts'
 export { type ClaimedJob, type ClaimRequest, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
-export { commitFold, type EndedRun, type Fold, type NewPayload } from './queries/fold.ts'
+export {
+  commitFold,
+  commitFolds,
+  type EndedRun,
+  type Fold,
+  type NewPayload,
+} from './queries/fold.ts'
 export { type InFlightRun, listInFlight, listOverdue, loadClaimed } from './queries/in-flight.ts'
 export { type Payload, readJobLog, readPayloads } from './queries/job-log.ts'
 export {

@@ -27,6 +27,7 @@ import {
   traceparentOf,
   withLogContext,
 } from '@weir/runtime'
+import { createGroupCommit } from './group-commit.ts'
 import { createInstances } from './instances.ts'
 import { createPartitionFold, type PartitionFold, type RunKey } from './partition-fold.ts'
 import { type PartitionWorker, startWorker } from './partition-worker.ts'
@@ -70,6 +71,7 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
     const rows = await withTransaction(pool, (tx) => loadPlans(tx, ids))
     return rows.map((row) => JSON.parse(row.plan) as Plan)
   })
+  const commits = createGroupCommit(pool)
   const owned = new Map<number, Owned>()
   let partitionCount = 0
   let assigned = false
@@ -161,7 +163,7 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
     if (consumer.generation() !== generation) return
     const worker = startWorker({
       fold,
-      pool,
+      commits,
       producer,
       topics,
       log,

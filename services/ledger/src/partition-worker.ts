@@ -1,7 +1,7 @@
 import type { ChangeRecord, Topics } from '@weir/contracts'
 import type { KafkaRecord, Producer } from '@weir/kafka'
-import { commitFold, type Pool } from '@weir/postgres'
 import type { Logger } from '@weir/runtime'
+import type { GroupCommit } from './group-commit.ts'
 import type { PartitionFold, RunKey } from './partition-fold.ts'
 import type { RunBook } from './run-book.ts'
 
@@ -20,7 +20,7 @@ export type PartitionWorker = {
 
 export type WorkerOptions = {
   readonly fold: PartitionFold
-  readonly pool: Pool
+  readonly commits: GroupCommit
   readonly producer: Producer
   readonly topics: Topics
   readonly log: Logger
@@ -37,7 +37,7 @@ export type WorkerOptions = {
  * answer, the same fold is tried again.
  */
 export function startWorker(options: WorkerOptions): PartitionWorker {
-  const { fold, pool, producer, topics, log } = options
+  const { fold, commits, producer, topics, log } = options
   let queue: KafkaRecord[] = []
   let paused = false
   let stopped = false
@@ -93,7 +93,7 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   const write = async () => {
     const due = fold.collect(Date.now(), false)
     if (due === null) return
-    if ((await commitFold(pool, due.fold)) === 'conflict') {
+    if ((await commits.commit(due.fold)) === 'conflict') {
       stopped = true
       options.onConflict()
       return

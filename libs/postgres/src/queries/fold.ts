@@ -47,30 +47,35 @@ export type Fold = {
 }
 
 /**
- * Writes what a batch of events has led to, with the offset it was read up to, in one transaction
- * and round trip. All of it or, where the partition stands elsewhere or has another owner, nothing:
- * then the answer is `conflict` and what was folded is to be read again.
+ * Writes what batches of events have led to, one fold for each partition, with the offsets they were
+ * read up to, in one transaction and round trip. All of it or, where a partition stands elsewhere or
+ * has another owner, nothing: then the answer is `conflict`.
  *
- * Locks: the partition's offset, then the usage rows of the tenants in the order of their ids.
+ * Locks: the partitions' offsets in their order, then the usage rows of the tenants in the order of
+ * their ids.
  */
-export async function commitFold(pool: Pool, fold: Fold): Promise<'committed' | 'conflict'> {
-  const statements: Statement[] = [
-    {
-      name: 'fold-offset',
-      text: 'select app.advance_offset($1::integer, $2::bigint, $3::bigint, $4::text)',
-      values: [fold.partition, fold.fromOffset, fold.toOffset, fold.owner],
-    },
-  ]
-  const usage = usageOf(fold)
+export async function commitFolds(
+  pool: Pool,
+  folds: readonly Fold[],
+): Promise<'committed' | 'conflict'> {
+  const inOrder = folds.toSorted((one, other) => one.partition - other.partition)
+  const statements = inOrder.map(advanceOffset)
+  const all: Changes = {
+    chunks: inOrder.flatMap((fold) => fold.chunks),
+    ended: inOrder.flatMap((fold) => fold.ended),
+    endedSteps: inOrder.flatMap((fold) => fold.endedSteps),
+    payloads: inOrder.flatMap((fold) => fold.payloads),
+  }
+  const usage = usageOf(all)
   // Before the lock: nobody else writes these rows, and submits and claims of the tenant go on.
-  if (fold.chunks.length > 0) statements.push(insertChunks(fold.chunks))
-  if (fold.payloads.length > 0) statements.push(insertPayloads(fold.payloads))
+  if (all.chunks.length > 0) statements.push(insertChunks(all.chunks))
+  if (all.payloads.length > 0) statements.push(insertPayloads(all.payloads))
   // A statement of its own: those behind it see what the admissions that held a row committed.
   if (usage.size > 0) statements.push(lockUsage([...usage.keys()]))
-  if (fold.endedSteps.length > 0) statements.push(updateEndedSteps(fold.endedSteps))
-  if (fold.ended.length > 0) statements.push(endRuns(fold.ended, usage))
+  if (all.endedSteps.length > 0) statements.push(updateEndedSteps(all.endedSteps))
+  if (all.ended.length > 0) statements.push(endRuns(all.ended, usage))
   else if (usage.size > 0) statements.push(addStoredBytes(usage))
-  const keyed = fold.ended.filter((run) => run.orderingKey !== null)
+  const keyed = all.ended.filter((run) => run.orderingKey !== null)
   if (keyed.length > 0) statements.push(releaseNext(keyed))
   try {
     await batchQuery(pool, statements)
@@ -81,8 +86,19 @@ export async function commitFold(pool: Pool, fold: Fold): Promise<'committed' | 
   }
 }
 
+/** The same for the fold of a single partition. */
+export const commitFold = (pool: Pool, fold: Fold) => commitFolds(pool, [fold])
+
+type Changes = Pick<Fold, 'chunks' | 'ended' | 'endedSteps' | 'payloads'>
+
+const advanceOffset = (fold: Fold): Statement => ({
+  name: 'fold-offset',
+  text: 'select app.advance_offset($1::integer, $2::bigint, $3::bigint, $4::text)',
+  values: [fold.partition, fold.fromOffset, fold.toOffset, fold.owner],
+})
+
 /** Bytes to be added, by tenant; with every tenant that the fold touches. */
-function usageOf(fold: Fold): Map<string, number> {
+function usageOf(fold: Changes): Map<string, number> {
   const bytes = new Map<string, number>()
   const add = (tenant: string, count: number) => bytes.set(tenant, (bytes.get(tenant) ?? 0) + count)
   for (const each of fold.chunks) add(each.tenant, Buffer.byteLength(each.events))
