@@ -11,9 +11,8 @@ test('records that come one by one never wait, even three in a row for each of f
 
 test('in a stream small answers linger, and go on doing so at the pace that lingering gives', () => {
   const pace = createPace()
-  let nowMs = 0
-  for (let n = 0; n < 100; n++) pace.lingerAfter(1, (nowMs += 2))
-  for (let n = 0; n < 500; n++) assert.ok(pace.lingerAfter(3, (nowMs += 6)) > 0)
+  for (let atMs = 0; atMs < 200; atMs += 2) pace.lingerAfter(1, atMs)
+  for (let atMs = 200; atMs < 3_200; atMs += 6) assert.ok(pace.lingerAfter(3, atMs) > 0)
 })
 
 test('after a large answer, an empty one or a pause the next request goes out at once', () => {
