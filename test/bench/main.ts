@@ -12,6 +12,7 @@ import { startLocalKafka } from '../../deploy/local/kafka.ts'
 import { repositoryDir } from '../../deploy/local/repository.ts'
 import { describeMachine, describeVersions } from './machine.ts'
 import { type Options, parseOptions } from './options.ts'
+import { measureBacklog } from './parts/backlog.ts'
 import { measureBaseline, measureBaselineLatency } from './parts/baseline.ts'
 import { createFanOut } from './parts/fan-out.ts'
 import { measureIdle } from './parts/idle.ts'
@@ -32,6 +33,7 @@ const sizes = {
     warmUpJobs: 20_000,
     rawItems: 200_000,
     rawWarmUp: 20_000,
+    backlog: 100_000,
     latencySeconds: 15,
     latencyRates: [50, 500],
     idleSeconds: 20,
@@ -42,6 +44,7 @@ const sizes = {
     warmUpJobs: 6_000,
     rawItems: 60_000,
     rawWarmUp: 10_000,
+    backlog: 40_000,
     latencySeconds: 5,
     latencyRates: [50],
     idleSeconds: 10,
@@ -106,6 +109,24 @@ async function measureThroughput(
   if (isLinear) await profileUnderLoad(profile, weir, () => linear.measure(jobs))
 }
 
+/** Before a system is started: one stage process and the broker have the machine to themselves. */
+async function measureBacklogs(results: Results, size: Sizes): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'weir-bench-'))
+  const kafka = await startLocalKafka({ home, progress: say })
+  const order = { brokers: kafka.brokers, warmUp: size.backlog / 2, messages: size.backlog }
+  try {
+    for (let round = 0; round < size.rounds; round += 1) {
+      for (const side of ['raw', 'weir'] as const) {
+        say(`a backlog of ${order.messages} messages: ${side === 'raw' ? 'raw client' : 'Weir'}`)
+        results.backlog[side].push(await measureBacklog(side, order))
+      }
+    }
+  } finally {
+    await kafka.stop()
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
 async function profileUnderLoad(
   names: readonly string[],
   weir: Weir,
@@ -129,7 +150,7 @@ async function measureLatency(
   linear: Linear,
 ): Promise<void> {
   say('warming up for latency')
-  await measureWeirLatency(weir, linear, { perSecond: 100, count: 500 })
+  await measureWeirLatency(weir, linear, { perSecond: 200, count: 2_000 })
   for (const perSecond of size.latencyRates) {
     const schedule = { perSecond, count: perSecond * size.latencySeconds }
     const ofWeir = async (): Promise<void> => {
@@ -180,12 +201,15 @@ async function measureAll(options: Options): Promise<Results> {
     versions: describeVersions(),
     traceRatio,
     baseline: [],
+    backlog: { weir: [], raw: [] },
     linear: [],
     fanOut: [],
     latency: { weir: [], raw: [] },
     idle: [],
   }
-  if (options.parts.every((part) => part === 'baseline')) {
+  if (options.parts.includes('backlog')) await measureBacklogs(results, size)
+  if (options.parts.every((part) => part === 'backlog')) return results
+  if (options.parts.every((part) => part === 'baseline' || part === 'backlog')) {
     const home = mkdtempSync(join(tmpdir(), 'weir-bench-'))
     const kafka = await startLocalKafka({ home, progress: say })
     try {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const PARTS = ['baseline', 'linear', 'fan-out', 'latency', 'idle'] as const
+export const PARTS = ['baseline', 'backlog', 'linear', 'fan-out', 'latency', 'idle'] as const
 export type Part = (typeof PARTS)[number]
 
 export type Options = {

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { BacklogSample } from './parts/backlog.ts'
 import type { LatencySample } from './parts/baseline.ts'
 import {
   cpuPerMessage,
@@ -32,6 +33,7 @@ export function formatReport(results: Results): string {
       `kafkajs ${versions.kafkajs}; traces sampled at ${results.traceRatio * 100} %` +
       `${results.isQuick ? '; a quick run' : ''}.`,
     ...formatVerdicts(results),
+    ...formatBacklog(results),
     ...formatThroughput(results),
     ...formatFanOut(results),
     ...formatLatency(results),
@@ -50,6 +52,22 @@ function formatVerdicts(results: Results): string[] {
     isMet ? 'yes' : '**no**',
   ])
   return [table(['', 'goal', 'measured', 'met'], rows)]
+}
+
+function formatBacklog({ backlog }: Results): string[] {
+  const rows = (who: string, samples: readonly BacklogSample[]) =>
+    samples.map((sample) => [
+      who,
+      sample.perSecond.toFixed(0),
+      sample.cpuUs.toFixed(1),
+      ...spread(sample),
+    ])
+  const all = [...rows('Weir', backlog.weir), ...rows('raw client', backlog.raw)]
+  if (all.length === 0) return []
+  return [
+    '### One stage alone with a backlog',
+    table(['', 'messages/s', 'µs CPU a message', ...spreadHeader], all),
+  ]
 }
 
 function formatThroughput({ baseline, linear }: Results): string[] {

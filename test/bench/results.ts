@@ -1,4 +1,5 @@
 import type { Machine } from './machine.ts'
+import type { BacklogSample } from './parts/backlog.ts'
 import type { BaselineSample, LatencySample } from './parts/baseline.ts'
 import type { FanOutSample } from './parts/fan-out.ts'
 import type { LinearSample } from './parts/linear.ts'
@@ -14,6 +15,7 @@ export type Results = {
   readonly versions: Readonly<Record<string, string>>
   readonly traceRatio: number
   readonly baseline: BaselineSample[]
+  readonly backlog: { readonly weir: BacklogSample[]; readonly raw: BacklogSample[] }
   readonly linear: LinearSample[]
   readonly fanOut: FanOutSample[]
   readonly latency: { readonly weir: LatencySample[]; readonly raw: LatencySample[] }
@@ -51,6 +53,10 @@ export function weirStageCost(samples: readonly LinearSample[]): number {
   return medianOf(samples.map((sample) => cpuPerMessage(sample, linearStages, sample.jobs)))
 }
 
+export function backlogCost(samples: readonly BacklogSample[]): number {
+  return medianOf(samples.map(({ cpuUs }) => cpuUs))
+}
+
 /** Cores that a process has kept busy, in percent of one. */
 export function percentOf(cost: Cost, process: string): number {
   return ((cost.cpuMs[process] ?? 0) / (cost.seconds * 1_000)) * 100
@@ -65,6 +71,12 @@ export function judge(results: Results): Verdict[] {
   const say = (what: string, goal: string, measured: string, isMet: boolean) =>
     verdicts.push({ what, goal, measured, isMet })
 
+  const { backlog } = results
+  if (backlog.weir.length > 0 && backlog.raw.length > 0) {
+    const ratio = backlogCost(backlog.weir) / backlogCost(backlog.raw)
+    const what = 'CPU per message in a stage, Weir ÷ raw client, one stage alone with a backlog'
+    say(what, `≤ ${goals.stageRatio}`, ratio.toFixed(2), ratio <= goals.stageRatio)
+  }
   const atFull = results.baseline.filter(({ offeredPerSecond }) => offeredPerSecond === null)
   const atSameRate = results.baseline.filter(({ offeredPerSecond }) => offeredPerSecond !== null)
   for (const [raw, condition] of [

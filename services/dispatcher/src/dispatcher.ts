@@ -47,6 +47,8 @@ import { createTicketOffice } from './ticket-office.ts'
 const LEASE = 'dispatcher'
 const LEASE_TERM_MS = 5_000
 const LEASE_RENEW_MS = 1_500
+/** Later than this a turn renews before it works, not after: work must not push the renewal away. */
+const LEASE_RENEW_LATEST_MS = 2_500
 const POLL_MS = 250
 const RELEASED_MS = 10
 const RECONCILE_MS = 5_000
@@ -280,7 +282,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     room.keepOnly(before)
   }
 
-  const keepLease = async () => {
+  const keepLease = async (renewAfterMs = LEASE_RENEW_MS) => {
     const askedAt = performance.now()
     if (lease === undefined) {
       lease = await withTransaction(pool, (tx) =>
@@ -289,7 +291,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       if (lease !== undefined) renewedAtMs = askedAt
       return
     }
-    if (askedAt - renewedAtMs < LEASE_RENEW_MS) return
+    if (askedAt - renewedAtMs < renewAfterMs) return
     const held = lease
     if (await withTransaction(pool, (tx) => renewLease(tx, held, LEASE_TERM_MS)))
       renewedAtMs = askedAt
@@ -313,7 +315,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   }
 
   const turn = async (): Promise<boolean> => {
-    await keepLease()
+    await keepLease(LEASE_RENEW_LATEST_MS)
     if (lease === undefined || !holdsLease()) return false
     if (!leading) {
       await takeOver()
@@ -330,6 +332,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       sweptAt = now
       await withTransaction(pool, (tx) => sweepSubmitKeys(tx, 10_000))
     }
+    // After the work: a renewal is a commit, and the jobs of this turn need not wait for it.
+    await keepLease()
     return more
   }
 
