@@ -84,21 +84,6 @@ export function createCompose({ project, env, files = [] }: ComposeOptions) {
     async address(service: string, port: number): Promise<string> {
       return `http://${await compose(['port', service, String(port)])}`
     },
-    /** Exit codes of all containers of a service that have ended since then, removed ones too. */
-    async exitCodes(service: string, since: Date): Promise<readonly number[]> {
-      const filters = [
-        'event=die',
-        `label=com.docker.compose.project=${project}`,
-        `label=com.docker.compose.service=${service}`,
-      ]
-      const seconds = (time: number) => (time / 1_000).toFixed(3)
-      const events = await run([
-        ...['events', '--since', seconds(since.getTime()), '--until', seconds(Date.now())],
-        ...filters.flatMap((filter) => ['--filter', filter]),
-        ...['--format', '{{.Actor.Attributes.exitCode}}'],
-      ])
-      return lines(events).map(Number)
-    },
     /** Names of all that the engine still has of the project. */
     async leftovers(): Promise<readonly string[]> {
       const label = `label=com.docker.compose.project=${project}`

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { until } from '../support/until.ts'
 import type { Container } from './compose.ts'
 import { type Installation, skip, startInstallation } from './installation.ts'
-import { createLoads, type Load } from './load.ts'
+import { createLoads, type Load, type Loads } from './load.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
 /** Jobs that end before, between and after what is done to a stage. */
@@ -14,7 +14,7 @@ const VICTIM = 'locate'
 
 let installation: Installation
 let sharing: Sharing
-let startLoad: (name: string) => Load
+let loads: Loads
 
 before(async () => {
   if (skip) return
@@ -22,6 +22,7 @@ before(async () => {
     services: [
       'dispatcher',
       'ledger',
+      'watchdog',
       'split',
       'classify',
       'alert',
@@ -33,11 +34,14 @@ before(async () => {
     env: { WEIR_OTLP_URL: '' },
   })
   sharing = createSharing(installation.operator, `${VICTIM}@1`)
-  startLoad = await createLoads(installation)
+  loads = await createLoads(installation)
   await scale(2)
 })
 
-after(() => installation?.stop())
+after(async () => {
+  loads?.stop()
+  await installation?.stop()
+})
 
 async function scale(instances: number): Promise<void> {
   const how = ['--detach', '--wait', '--no-recreate', '--no-deps']
@@ -52,11 +56,22 @@ async function victim(): Promise<Container> {
   return container
 }
 
+/** What containers of the victim end with from now on, as soon as so many have. */
+function nextExits(count: number): () => Promise<readonly number[]> {
+  const { exits } = installation
+  const before = exits.of(VICTIM).length
+  const since = () => exits.of(VICTIM).slice(before)
+  return async () => {
+    await until(`${count} containers to have ended`, () => since().length >= count)
+    return since()
+  }
+}
+
 const engine = (...args: readonly string[]) => installation.compose.run(args)
 
 /** Does something to the stage while jobs run, and compares what has come of every one of them. */
 async function underLoad(name: string, act: (load: Load) => Promise<void>): Promise<void> {
-  const load = startLoad(name)
+  const load = loads.start(name)
   await load.progress(JOBS)
   await act(load)
   await load.progress(JOBS)
@@ -109,7 +124,7 @@ test('a container beyond its memory is killed by the kernel, starts again, and w
   skip,
 }, async () => {
   const { Id: id, HostConfig: limits, RestartCount: before } = await victim()
-  const since = new Date()
+  const exits = nextExits(1)
   // Its /tmp is memory of the container too: that way the limit is met without a fault of the code.
   const fill = `
     const file = require('node:fs').openSync('/tmp/fill', 'w')
@@ -120,13 +135,13 @@ test('a container beyond its memory is killed by the kernel, starts again, and w
     await until('it to start again', async () => (await victim()).RestartCount > before, START_MS)
     await sharing.between(2)
   })
-  assert.deepEqual(await installation.compose.exitCodes(VICTIM, since), [137])
+  assert.deepEqual(await exits(), [137])
 })
 
 test('a stage is scaled up and down; what is taken away has finished what it had', {
   skip,
 }, async () => {
-  const since = new Date()
+  const exits = nextExits(2)
   await underLoad('scaled', async (load) => {
     await scale(3)
     await load.progress(JOBS)
@@ -134,5 +149,5 @@ test('a stage is scaled up and down; what is taken away has finished what it had
     await load.progress(JOBS)
     await scale(2)
   })
-  assert.deepEqual(await installation.compose.exitCodes(VICTIM, since), [0, 0])
+  assert.deepEqual(await exits(), [0, 0])
 })

@@ -5,6 +5,7 @@ import { type Client, createClient } from '../support/api-client.ts'
 import { findMissingContainers } from '../support/container-engine.ts'
 import { KAFKA_IMAGE, POSTGRES_IMAGE } from '../support/containers.ts'
 import { type Compose, createCompose } from './compose.ts'
+import { type Exits, followExits } from './exits.ts'
 
 export const JAEGER_IMAGE = 'jaegertracing/jaeger:2.13.0'
 
@@ -21,6 +22,7 @@ export const skipJaeger =
 
 export type Installation = {
   readonly compose: Compose
+  readonly exits: Exits
   /** Address of the API. */
   readonly base: string
   readonly operator: Client
@@ -56,7 +58,9 @@ export async function startInstallation(
       ...(skipJaeger ? ['test/containers/without-jaeger.yml'] : []),
     ],
   })
+  const exits = followExits(compose.project)
   const stop = async () => {
+    exits.stop()
     await compose.compose(['down', '--volumes', '--timeout', '5'], STOP_MS)
   }
   try {
@@ -74,7 +78,7 @@ export async function startInstallation(
     })
     const client = createClient(base, adminKey)
     for (const name of ['hello', 'delays']) await publish(client, name)
-    return { compose, base, operator, client, stop }
+    return { compose, exits, base, operator, client, stop }
   } catch (error) {
     const logs = await compose.compose(['logs', '--no-color', '--tail', '20']).catch(String)
     process.stderr.write(`${logs}\n`)

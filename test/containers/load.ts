@@ -19,6 +19,7 @@ const UNDER_WAY = 4
 const PACE_MS = 500
 /** How long a fault, its end and a busy machine may keep a single job, or all of them. */
 const PROGRESS_MS = 300_000
+const ASK_MS = 20_000
 const PAGE = 500
 
 /** Jobs of the demo's pipeline under way at all times, and the truth of what must come of each. */
@@ -33,16 +34,30 @@ export type Load = {
   finish(): Promise<void>
 }
 
+export type Loads = {
+  start(name: string): Load
+  /** Gives up what is under way: after a test that failed. */
+  stop(): void
+}
+
 type Day = { readonly input: unknown; readonly line: string; readonly tasks: readonly string[] }
 
 /** Gives loads over one installation, one after the other. */
-export async function createLoads({ compose, client }: Installation) {
+export async function createLoads({ compose, client }: Installation): Promise<Loads> {
   const days = await readSmallDays()
   const receiver = await compose.address('receiver', 8080)
   /** Lines of all jobs of all loads. */
   const published: string[] = []
+  let isStopped = false
 
-  return function startLoad(name: string): Load {
+  return {
+    start: startLoad,
+    stop() {
+      isStopped = true
+    },
+  }
+
+  function startLoad(name: string): Load {
     const ids: string[] = []
     const jobs: Job[] = []
     let submitted = 0
@@ -54,7 +69,8 @@ export async function createLoads({ compose, client }: Installation) {
     const submit = (index: number) =>
       until(
         'an answer to a submit',
-        () =>
+        async (): Promise<Job | true> =>
+          isStopped ||
           client.submit('delays', dayOf(index).input, {
             tags: { load: name },
             headers: { 'idempotency-key': `${name}-${index}` },
@@ -62,11 +78,19 @@ export async function createLoads({ compose, client }: Installation) {
         PROGRESS_MS,
       )
     const keepOneUnderWay = async () => {
-      while (!isOver) {
+      while (!isOver && !isStopped) {
         const index = submitted++
-        const { id } = await submit(index)
+        const accepted = await submit(index)
+        if (accepted === true) return
+        const { id } = accepted
         ids[index] = id
-        jobs[index] = await until(`job ${id} to end`, () => client.ended(id), PROGRESS_MS)
+        const job = await until(
+          `job ${id} to end`,
+          async (): Promise<Job | true> => isStopped || client.ended(id, ASK_MS),
+          PROGRESS_MS,
+        )
+        if (job === true) return
+        jobs[index] = job
         ended += 1
         await pause(PACE_MS)
       }

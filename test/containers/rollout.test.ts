@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { until } from '../support/until.ts'
 import { type Installation, skip, startInstallation } from './installation.ts'
-import { createLoads, type Load } from './load.ts'
+import { createLoads, type Loads } from './load.ts'
 import { buildNextVersion } from './next-version.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
@@ -12,16 +13,26 @@ const NEXT = `next-${process.pid}`
 
 let installation: Installation
 let sharing: Sharing
-let startLoad: (name: string) => Load
+let loads: Loads
 
 before(async () => {
   if (skip) return
   installation = await startInstallation({
-    services: ['dispatcher', 'ledger', 'split', 'classify', 'alert', 'summarise', 'publish', STAGE],
+    services: [
+      'dispatcher',
+      'ledger',
+      'watchdog',
+      'split',
+      'classify',
+      'alert',
+      'summarise',
+      'publish',
+      STAGE,
+    ],
     env: { WEIR_OTLP_URL: '' },
   })
   sharing = createSharing(installation.operator, `${STAGE}@1`)
-  startLoad = await createLoads(installation)
+  loads = await createLoads(installation)
   await buildNextVersion(installation.compose, { stage: STAGE, version: '1.0.1', tag: NEXT })
   const { run } = installation.compose
   // The platform's next version is the same one under another name: each container is replaced.
@@ -29,6 +40,7 @@ before(async () => {
 })
 
 after(async () => {
+  loads?.stop()
   await installation?.stop()
   const images = [`weir-stage-${STAGE}:${NEXT}`, `weir-platform:${NEXT}`]
   await installation?.compose.run(['image', 'rm', ...images])
@@ -37,10 +49,9 @@ after(async () => {
 test('a stage is rolled to its next version under load: both work side by side, nothing fails', {
   skip,
 }, async () => {
-  const { compose } = installation
-  const since = new Date()
+  const { compose, exits } = installation
   const [old = ''] = await compose.idsOf(STAGE)
-  const load = startLoad('rolled')
+  const load = loads.start('rolled')
   await load.progress(JOBS)
   assert.deepEqual(await sharing.versions(), ['1.0.0'])
 
@@ -56,23 +67,24 @@ test('a stage is rolled to its next version under load: both work side by side, 
   assert.deepEqual(await sharing.versions(), ['1.0.1'])
   await load.progress(JOBS)
   await load.finish()
-  assert.deepEqual(await compose.exitCodes(STAGE, since), [0])
+  await until('the old one to have ended', () => exits.of(STAGE).length > 0)
+  assert.deepEqual(exits.of(STAGE), [0])
 })
 
 test('the platform is rolled under load: what was accepted ends, and each process has drained', {
   skip,
 }, async () => {
-  const { compose } = installation
+  const { compose, exits } = installation
   const platform = ['control', 'dispatcher', 'ledger', 'watchdog']
-  const since = new Date()
-  const load = startLoad('platform')
+  const load = loads.start('platform')
   await load.progress(JOBS)
   const up = ['up', '--detach', '--wait', '--no-build', '--no-deps']
   await compose.compose([...up, ...platform], START_MS, { WEIR_VERSION: NEXT })
   for (const service of platform) {
     const [container] = await compose.inspect(service)
     assert.equal(container?.Config.Image, `weir-platform:${NEXT}`)
-    assert.deepEqual(await compose.exitCodes(service, since), [0], service)
+    await until(`the old ${service} to have ended`, () => exits.of(service).length > 0)
+    assert.deepEqual(exits.of(service), [0], service)
   }
   await load.progress(JOBS)
   await load.finish()
