@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { JOB_EVENT_TYPES } from '@weir/contracts'
+import { INJECTED_FAULTS, STAGE_RULES } from '@weir/sdk'
 
 const root = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -41,6 +42,20 @@ test('the reference of configuration lists every variable that the code reads, a
   const unknown = [...inDocs].filter((name) => !inCode.has(name) && !launcher.includes(name))
   const undocumented = [...inCode].filter((name) => isSetting(name) && !inDocs.has(name))
   assert.deepEqual({ unknown, undocumented }, { unknown: [], undocumented: [] })
+})
+
+test('the guide for authors names every rule of stages and every fault that tests can inject', () => {
+  const guide = read('docs/guides/stages.md')
+  const named = (from: string, to: string) =>
+    guide
+      .slice(guide.indexOf(from), guide.indexOf(to))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .flatMap((line) =>
+        [...(line.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name),
+      )
+  assert.deepEqual(named('## Testing without', '## The rules'), [...INJECTED_FAULTS])
+  assert.deepEqual(named('## The rules', '## A new version'), [...STAGE_RULES])
 })
 
 test('every link between documents leads to a file that is there', () => {

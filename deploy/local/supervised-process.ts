@@ -9,7 +9,7 @@ import { waitUntil } from './wait.ts'
 const backoffBaseMs = 200
 const backoffMaxMs = 10_000
 const stableAfterMs = 30_000
-const readyTimeoutMs = 60_000
+const readyTimeoutMs = 180_000
 const deathsBeforeReadyMax = 3
 const logTailBytes = 2_000
 

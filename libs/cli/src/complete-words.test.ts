@@ -12,7 +12,7 @@ const complete = async (words: readonly string[], env: Record<string, string> = 
 
 test('commands, their children, options and choices are completed from the tree', async () => {
   assert.deepEqual(await complete(['st']), ['stage'])
-  assert.deepEqual(await complete(['stage', 'r']), ['register', 'reactivate', 'render'])
+  assert.deepEqual(await complete(['stage', 'r']), ['run', 'register', 'reactivate', 'render'])
   assert.deepEqual(await complete(['get', 'job', '--failed']), ['--failed-step'])
   assert.deepEqual(await complete(['get', 'jobs', '-o', '']), ['table', 'json', 'yaml', 'name'])
   assert.deepEqual(await complete(['completion', '']), ['bash', 'zsh', 'fish'])

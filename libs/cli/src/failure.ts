@@ -64,7 +64,8 @@ function exitCodeOf({ code, status }: ClientError): ExitCode {
   return exitCodes.failure
 }
 
-function hintFor({ code, retryAfterS, members, requestId }: ClientError): string | undefined {
+function hintFor(error: ClientError): string | undefined {
+  const { code, retryAfterS, members, requestId } = error
   switch (code) {
     case 'unreachable':
     case 'timed_out':
@@ -79,6 +80,8 @@ function hintFor({ code, retryAfterS, members, requestId }: ClientError): string
       return Array.isArray(members.allowed) && members.allowed.length > 0
         ? `it is ${members.state}; allowed: ${members.allowed.join(', ')}`
         : `it is ${members.state}; nothing can be asked of it`
+    case 'contract_incompatible':
+      return adviceOnContract(error)
     case 'version_conflict':
       return 'somebody has published meanwhile: weir diff -f FILE'
     case 'internal':
@@ -90,6 +93,14 @@ function hintFor({ code, retryAfterS, members, requestId }: ClientError): string
         ? undefined
         : `try again in ${Math.ceil(retryAfterS)} s${causeOf(members)}`
   }
+}
+
+/** Where a version breaks another one; where it only has other contracts, the message says enough. */
+function adviceOnContract({ message, members }: ClientError): string | undefined {
+  const [, name, major] = /^(.+)@(\d+)$/.exec(String(members.stage)) ?? []
+  if (name === undefined || !message.includes(' breaks ')) return undefined
+  const next = Number(major) + 1
+  return `what callers notice is a new major: as ${next}.0.0 it is ${name}@${next}, beside ${members.stage}`
 }
 
 function causeOf({ cause, stage }: Readonly<Record<string, unknown>>): string {

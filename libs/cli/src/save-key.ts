@@ -1,7 +1,28 @@
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readContexts, writeContexts } from './config/contexts.ts'
 import type { Context } from './context.ts'
 import { usage } from './failure.ts'
+
+/** Refuses a context that is there before the key is made, as with files. */
+export function reserveContext({ io }: Context, name: string | undefined): void {
+  if (name === undefined) return
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) throw usage(`"${name}" is no name`)
+  const { contexts } = readContexts(io.env)
+  if (Object.hasOwn(contexts, name)) {
+    throw usage(`there is a context "${name}" already`, `weir context remove ${name}`)
+  }
+}
+
+/** Keeps address and key under the reserved name. */
+export function keepInContext({ io, say }: Context, name: string, api: string, key: string): void {
+  const { current, contexts } = readContexts(io.env)
+  writeContexts(io.env, {
+    current: current ?? name,
+    contexts: { ...contexts, [name]: { api, key } },
+  })
+  say(`kept as context "${name}"; to use it: weir context use ${name}`)
+}
 
 /**
  * Refuses a file that is there before the key is made: it is shown once, and must not be lost to a

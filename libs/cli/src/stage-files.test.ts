@@ -22,6 +22,7 @@ test('the test of a generated stage passes, of every kind and under any name', a
       join(name, 'src', 'stage.ts'),
       join(name, 'src', 'stage.test.ts'),
       join(name, 'src', 'main.ts'),
+      join(name, `${name}.yaml`),
     ])
   }
   const files = readdirSync(folder).map((name) => join(folder, name, 'src', 'stage.test.ts'))
@@ -31,7 +32,7 @@ test('the test of a generated stage passes, of every kind and under any name', a
     env,
   })
   assert.equal(child.status, 0, child.stdout)
-  assert.match(child.stdout, new RegExp(`# pass ${3 * STAGE_KINDS.length}\n`))
+  assert.match(child.stdout, new RegExp(`# pass ${2 * STAGE_KINDS.length}\n`))
 
   const again = await runCli(['stage', 'init', 'x', '--dir', '.'], { cwd: folder })
   assert.equal(again.status, 5)

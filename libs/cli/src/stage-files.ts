@@ -33,6 +33,7 @@ export function stageFiles(name: string, kind: StageKind): readonly StageFile[] 
     { path: 'src/stage.ts', text: fill(`${own}.ts`) },
     { path: 'src/stage.test.ts', text: fill(`${own}.test.ts`) },
     { path: 'src/main.ts', text: fill('main.ts') },
+    { path: `${name}.yaml`, text: fill('pipeline.yaml') },
   ]
 }
 

@@ -8,7 +8,7 @@ export type Ran = { readonly status: number; readonly out: string; readonly err:
 
 export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>
-  readonly stdin?: string
+  readonly stdin?: string | AsyncIterable<string>
   readonly cwd?: string
   readonly signal?: AbortSignal
   /** Pretends that all three streams are a terminal. */
@@ -36,7 +36,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
         err += text
       },
     },
-    stdin: Object.assign(toStream(stdin), { isTTY: isTty }),
+    stdin: Object.assign(typeof stdin === 'string' ? toStream(stdin) : stdin, { isTTY: isTty }),
     env: { XDG_CONFIG_HOME: join(tmpdir(), 'weir-no-such-folder'), ...options.env },
     cwd: options.cwd ?? tmpdir(),
     signal: options.signal ?? new AbortController().signal,

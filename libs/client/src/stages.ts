@@ -12,6 +12,13 @@ export type StageSettings = {
   readonly resources?: Readonly<Record<string, unknown>>
   readonly replicas?: { readonly min: number; readonly max: number }
   readonly retryBudget?: number
+  /** What a version takes and gives; refused where it breaks an earlier one of the same major. */
+  readonly contract?: {
+    readonly version: string
+    readonly hash: string
+    readonly input: unknown
+    readonly output: unknown
+  }
 }
 
 export type StageInstance = {

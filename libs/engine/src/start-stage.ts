@@ -226,7 +226,8 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     const verdict = record.accepted[contractKey]
     if (!isAccepted) {
       if (typeof verdict === 'string') {
-        fatal(new Error(`${stage.ref} ${stage.version}: its contracts were refused: ${verdict}`))
+        const refused = `${stage.ref} ${stage.version}: its contracts were refused: ${verdict}`
+        fatal(new Error(`${refused}; what breaks callers is a new major version`))
         return false
       }
       if (verdict !== true) return false

@@ -1,5 +1,14 @@
 export { type AbortKind, TaskAbort } from './abort.ts'
 export { Aborter } from './aborter.ts'
+export {
+  checkStage,
+  findStageFaults,
+  STAGE_RULES,
+  StageCheckError,
+  type StageExample,
+  type StageFault,
+  type StageRule,
+} from './check-stage.ts'
 export { classifyThrown } from './classify.ts'
 export type { CleanupReport } from './cleanups.ts'
 export { type Clock, systemClock } from './clock.ts'
@@ -15,6 +24,7 @@ export type {
 } from './context.ts'
 export type { Checked, Contract, ContractFault } from './contract.ts'
 export { defineStage } from './define-stage.ts'
+export { INJECTED_FAULTS, type InjectedFault } from './injected-fault.ts'
 export type { ErrorAction, Interceptor, ShortCircuit } from './interceptor.ts'
 export type { CancelValue, Outcome, OutcomeValue, RouteValue, SkipValue } from './outcome.ts'
 export type { RecordedSpan } from './recorded-spans.ts'

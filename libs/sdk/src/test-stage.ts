@@ -2,6 +2,7 @@ import { defaults, idempotencyKeyOf } from '@weir/contracts'
 import { pino } from 'pino'
 import type { CleanupReport } from './cleanups.ts'
 import type { Budget, TaskFields } from './context.ts'
+import { type InjectedFault, runsUnder } from './injected-fault.ts'
 import type { Outcome } from './outcome.ts'
 import { type RecordedSpan, recordSpans } from './recorded-spans.ts'
 import { runBatchTasks } from './run-task.ts'
@@ -35,6 +36,8 @@ export type TestResult = {
 export function testStage(stage: Stage): {
   run(input: unknown, given?: TestTask): Promise<TestResult>
   runBatch(inputs: readonly unknown[], given?: TestTask): Promise<readonly TestResult[]>
+  /** The task under a fault: the result of each of its runs, one after the other. */
+  withFault(fault: InjectedFault, input: unknown, given?: TestTask): Promise<readonly TestResult[]>
 } {
   const runBatch = async (inputs: readonly unknown[], given: TestTask = {}) => {
     const parts = inputs.map((input) => toTask(stage, input, given))
@@ -54,11 +57,17 @@ export function testStage(stage: Stage): {
       isDetached: detached !== null,
     }))
   }
+  const run = async (input: unknown, given?: TestTask) => {
+    const [result] = await runBatch([input], given)
+    return result as TestResult
+  }
   return {
+    run,
     runBatch,
-    async run(input, given) {
-      const [result] = await runBatch([input], given)
-      return result as TestResult
+    async withFault(fault, input, given) {
+      const results: TestResult[] = []
+      for (const change of runsUnder(fault)) results.push(await run(input, { ...given, ...change }))
+      return results
     },
   }
 }

@@ -171,6 +171,46 @@ test('contracts that break an earlier version are refused with the reason, compa
   assert.match(String(accepted['1.0.0/four']), /other contracts/)
 })
 
+test('contracts that come with a registration are judged before any instance runs them', async () => {
+  const contract = (version: string, hash: string, required: string[]) => ({
+    version,
+    hash,
+    input: { type: 'object', properties: { a: { type: 'string' } }, required },
+    output: {},
+  })
+  const first = await put('declared@1', { partitions: 1, contract: contract('1.0.0', 'one', []) })
+  assert.equal(first.status, 201, first.text)
+  assert.deepEqual(
+    first.body.contracts.map((one: { version: string }) => one.version),
+    ['1.0.0'],
+  )
+  const record = await until(
+    async () => recordOf('declared@1')?.accepted['1.0.0/one'] === true && recordOf('declared@1'),
+    'the verdict',
+  )
+  assert.equal(record.state, 'created')
+
+  const breaking = { inFlightMax: 7, contract: contract('1.0.1', 'two', ['a']) }
+  const refused = await put('declared@1', breaking)
+  assert.deepEqual(
+    [refused.status, refused.body.code, refused.body.stage, refused.body.version],
+    [409, 'contract_incompatible', 'declared@1', '1.0.1'],
+  )
+  assert.match(refused.body.detail, /the input of 1\.0\.1 breaks 1\.0\.0: \/a was optional/)
+  const other = await put('declared@1', { contract: contract('1.0.0', 'three', []) })
+  assert.deepEqual([other.status, other.body.code], [409, 'contract_incompatible'])
+  assert.match(other.body.detail, /other contracts already/)
+  const path = '/v1/stages/declared@1'
+  const stage = (await api.call('GET', path, { key: installation.operator })).body
+  // What was refused has changed nothing, not even what came along with it.
+  assert.deepEqual([stage.contracts.length, stage.inFlightMax], [1, first.body.inFlightMax])
+
+  const wrong = await put('declared@1', { contract: contract('2.0.0', 'two', ['a']) })
+  assert.deepEqual([wrong.status, wrong.body.errors[0].path], [400, '/contract/version'])
+  const major = await put('declared@2', { contract: contract('2.0.0', 'two', ['a']) })
+  assert.equal(major.status, 201)
+})
+
 test('a control that starts publishes all stages again, and two agree on one state', async () => {
   await put('again@1', { partitions: 1 })
   await until(async () => recordOf('again@1'), 'the record')

@@ -18,6 +18,7 @@ import { keepKey, reserveKeyFile } from '../save-key.ts'
 
 type RegisterFlags = {
   readonly file?: string
+  readonly from?: string
   readonly kind?: StageSettings['kind']
   readonly partitions?: string
   readonly lane?: StageSettings['lanes']
@@ -32,7 +33,7 @@ type RegisterFlags = {
 const refOf = ({ args }: Context): string => args[0] as string
 
 export const registerStage: Run<RegisterFlags> = async (context, flags) => {
-  const settings = await settingsOf(context, flags)
+  const settings = await settingsOf(context, flags, refOf(context))
   const client = await context.connect()
   const file = reserveKeyFile(context, flags.saveKey)
   const stage = await client.stages.register(refOf(context), settings)
@@ -45,14 +46,20 @@ export const registerStage: Run<RegisterFlags> = async (context, flags) => {
   })
 }
 
-async function settingsOf({ io }: Context, flags: RegisterFlags): Promise<StageSettings> {
+async function settingsOf(
+  { io }: Context,
+  flags: RegisterFlags,
+  ref: string,
+): Promise<StageSettings> {
   const { file, kind, lane, autoActivate, image } = flags
   const base = file === undefined ? {} : await parseDocument(await readDocument(io, file, 'stage'))
   if (typeof base !== 'object' || base === null || Array.isArray(base)) {
     throw usage(`${file} holds no settings of a stage`)
   }
+  const source = flags.from === undefined ? undefined : await readSource(io.cwd, flags.from, ref)
   const own = definedOf({
-    kind,
+    ...source,
+    kind: kind ?? source?.kind,
     lanes: lane,
     image,
     partitions: parseInteger('--partitions', flags.partitions, 1, 1_000),
@@ -63,6 +70,14 @@ async function settingsOf({ io }: Context, flags: RegisterFlags): Promise<StageS
     autoActivate: autoActivate === false ? false : undefined,
   })
   return { ...base, ...own } as StageSettings
+}
+
+/** Kind and contracts as the source has them. */
+async function readSource(cwd: string, from: string, ref: string) {
+  const { findStageFolder, loadStage } = await import('../load-stage.ts')
+  const stage = await loadStage(findStageFolder(cwd, from))
+  if (stage.ref === ref) return { kind: stage.kind, contract: stage.contract }
+  throw usage(`${from} is ${stage.ref} (version ${stage.version}), not ${ref}`)
 }
 
 function parseReplicas(text: string): { min: number; max: number } {

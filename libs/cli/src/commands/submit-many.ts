@@ -48,12 +48,16 @@ export async function submitMany(
     let entries: Entry[] = []
     let bytes = 0
     for await (const line of readLines(io, flags.ndjson as string)) {
-      const entry = toEntry(line, flags, common)
-      if (entries.length === BATCH_JOBS || bytes + entry.bytes > BATCH_BYTES) {
+      // A source that pauses gets its lines submitted as they come.
+      const entry = line === null ? undefined : toEntry(line, flags, common)
+      const isFull =
+        entries.length === BATCH_JOBS || (entry !== undefined && bytes + entry.bytes > BATCH_BYTES)
+      if (entries.length > 0 && (entry === undefined || isFull)) {
         await send(entries)
         entries = []
         bytes = 0
       }
+      if (entry === undefined) continue
       entries.push(entry)
       bytes += entry.bytes
     }

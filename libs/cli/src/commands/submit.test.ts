@@ -176,3 +176,23 @@ test('a line that is no job stops before its batch is sent', async (t) => {
   assert.match((await runCli(args, { stdin: '{' })).err, /line 1 is no JSON/)
   assert.equal(requests.length, 0)
 })
+
+test('lines of a slow source are submitted as they come, not when a batch is full', async (t) => {
+  const { baseUrl, requests } = await startServer(t, accept)
+  const isSubmitted = () => requests.length > 0
+  async function* slow() {
+    yield lines(2)
+    const endsAt = performance.now() + 10_000
+    while (!isSubmitted() && performance.now() < endsAt) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    yield `${JSON.stringify({ input: 'last' })}\n`
+  }
+  const args = ['submit', 'p', '--ndjson', '-', '--api', baseUrl]
+  const ran = await runCli(args, { stdin: slow() })
+  assert.equal(ran.status, 0, ran.err)
+  assert.deepEqual(
+    requests.map((request) => jobsIn(request).map(({ input }) => input)),
+    [[0, 1], ['last']],
+  )
+})

@@ -1,12 +1,17 @@
 import { QUOTA_NAMES, type Quotas } from '@weir/client'
+import { resolveTarget, type TargetOptions } from '../config/target.ts'
 import { confirm } from '../confirm.ts'
 import type { Context, Run } from '../context.ts'
 import { usage } from '../failure.ts'
 import { formatRecord } from '../output/record-table.ts'
 import { parseInteger, parsePairs } from '../pairs.ts'
-import { keepKey, reserveKeyFile } from '../save-key.ts'
+import { keepInContext, keepKey, reserveContext, reserveKeyFile } from '../save-key.ts'
 
-type CreateFlags = { readonly quota?: readonly string[]; readonly saveKey?: string }
+type CreateFlags = TargetOptions & {
+  readonly quota?: readonly string[]
+  readonly saveKey?: string
+  readonly saveContext?: string
+}
 type UpdateFlags = {
   readonly rename?: string
   readonly quota?: readonly string[]
@@ -19,9 +24,16 @@ const idOf = ({ args }: Context): string => args[0] as string
 export const createTenant: Run<CreateFlags> = async (context, flags) => {
   const quotas = quotasOf(flags.quota)
   const { tenants } = await context.connect()
-  const file = reserveKeyFile(context, flags.saveKey)
+  const { saveKey, saveContext } = flags
+  reserveContext(context, saveContext)
+  const file = reserveKeyFile(context, saveKey)
   const tenant = await tenants.create(idOf(context), quotas)
-  const shown = keepKey(context, file, tenant, 'adminKey')
+  const { adminKey, ...others } = tenant
+  if (saveContext !== undefined) {
+    keepInContext(context, saveContext, resolveTarget(flags, context.io).api, adminKey)
+  }
+  const isKept = saveContext !== undefined && saveKey === undefined
+  const shown = isKept ? others : keepKey(context, file, tenant, 'adminKey')
   await context.out.show({
     data: shown,
     table: () => formatRecord(shown),

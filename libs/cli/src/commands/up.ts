@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { readContexts, writeContexts } from '../config/contexts.ts'
 import type { Context, Run } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { Failure } from '../failure.ts'
 import type { Io } from '../io.ts'
+import { findLocalRun } from '../local-run.ts'
 import { parseInteger } from '../pairs.ts'
+import { findRepository } from '../repository.ts'
 
 type UpFlags = { readonly port?: string; readonly only?: string; readonly foreground?: boolean }
 
@@ -30,26 +30,6 @@ export const down: Run = async ({ io }) => {
   return launch(findRepository(io.cwd), 'down.ts', [], io.env)
 }
 
-/** The checkout that a folder is in, also where it is not its root. */
-export function findRepository(cwd: string): string {
-  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
-    if (isRepository(folder)) return folder
-    if (folder === dirname(folder)) break
-  }
-  throw new Failure('Weir is started in a checkout of it, and this is none', {
-    exitCode: exitCodes.failure,
-    code: 'no_repository',
-    hint: 'go there and try again; for an installation that runs elsewhere: weir context set',
-  })
-}
-
-/** Whether a folder is the root of a checkout. */
-export function isRepository(folder: string): boolean {
-  const manifest = join(folder, 'package.json')
-  if (!existsSync(join(folder, 'deploy', 'local', 'up.ts')) || !existsSync(manifest)) return false
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string }).name === 'weir'
-}
-
 /** The launcher speaks for itself; Ctrl-C reaches it too, and it ends in its own time. */
 async function launch(
   repository: string,
@@ -68,15 +48,9 @@ async function launch(
 }
 
 function keepContext({ io, say }: Context, repository: string): void {
-  const home = resolve(repository, io.env.WEIR_HOME || '.weir')
-  let run: { api?: string; operatorKey?: string }
-  try {
-    run = JSON.parse(readFileSync(join(home, 'run.json'), 'utf8'))
-  } catch {
-    return
-  }
+  const run = findLocalRun(io, repository)
+  if (run === undefined) return
   const { api, operatorKey: key } = run
-  if (api === undefined || key === undefined) return
   const { current, contexts } = readContexts(io.env)
   writeContexts(io.env, {
     current: current ?? CONTEXT,

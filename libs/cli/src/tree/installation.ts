@@ -1,4 +1,4 @@
-import { pageOptions, quotaOption, saveKeyOption } from './shared-options.ts'
+import { pageOptions, quotaOption, saveContextOption, saveKeyOption } from './shared-options.ts'
 import { ALL_FORMATS, type CommandSpec, yesOption } from './spec.ts'
 
 const ref = {
@@ -6,6 +6,7 @@ const ref = {
   text: 'reference of the stage, `locate@1`',
   completes: 'stages',
 } as const
+const source = { name: '<stage>', text: 'name in services/stages, or a folder' } as const
 const tenant = { name: '<tenant>', text: 'id of the tenant' } as const
 const operations = {
   activate: 'Let a launched stage take messages',
@@ -21,10 +22,10 @@ const keys = () => import('../commands/key.ts')
 const stageCommands: readonly CommandSpec[] = [
   {
     name: 'init',
-    summary: 'Write a new stage with its test',
+    summary: 'Write a new stage with its test and a pipeline to try it',
     more:
-      'Inside of a checkout of Weir it stands in services/stages, and its test runs at once: ' +
-      '`node --test services/stages/NAME/src/*.test.ts`.',
+      'Inside of a checkout of Weir it stands in services/stages and in the lock file of its ' +
+      'packages, and there its test, its process and its image work at once.',
     args: [{ name: '<name>', text: 'name of the stage' }],
     options: [
       { flags: '--dir <folder>', text: 'where its folder is made' },
@@ -36,6 +37,47 @@ const stageCommands: readonly CommandSpec[] = [
     ],
     examples: [['weir stage init geocode --kind enrich', 'a stage that adds to what it is given']],
     load: async () => (await import('../commands/stage-init.ts')).initStage,
+  },
+  {
+    name: 'test',
+    summary: 'Run the tests that stand beside a stage',
+    args: [source],
+    examples: [['weir stage test geocode', 'without Kafka, and with nothing running']],
+    load: async () => (await import('../commands/stage-run.ts')).testStage,
+  },
+  {
+    name: 'run',
+    summary: 'Run a stage beside what `weir up` has started',
+    more:
+      'Registers the stage with the contracts of its source, gives it its key, and runs one ' +
+      'instance until Ctrl-C, which lets it finish what it has begun. Contracts that break an ' +
+      'earlier version are refused before anything starts, with exit status 5.',
+    args: [source],
+    options: [
+      { flags: '--partitions <n>', text: 'of a new stage: parallelism over instances (4)' },
+      { flags: '--watch', text: 'start anew when its source changes' },
+    ],
+    examples: [
+      ['weir stage run geocode', 'one instance; a second one in another terminal shares the work'],
+      ['weir stage run geocode --watch', 'while it is written'],
+    ],
+    load: async () => (await import('../commands/stage-run.ts')).runStage,
+  },
+  {
+    name: 'wait',
+    summary: 'Wait until instances of a stage take messages',
+    args: [ref],
+    options: [
+      { flags: '--stage-version <version>', text: 'instances of this version only' },
+      { flags: '--instances <n>', text: 'how many (1)' },
+      { flags: '--timeout <ms>', text: 'give up after this long, with exit status 6 (60000)' },
+    ],
+    examples: [
+      ['weir stage wait geocode@1 --stage-version 1.0.1', 'before the old instances are stopped'],
+    ],
+    isRemote: true,
+    formats: ALL_FORMATS,
+    load: async () => (await import('../commands/stage-wait.ts')).waitForStage,
   },
   {
     name: 'list',
@@ -70,6 +112,10 @@ const stageCommands: readonly CommandSpec[] = [
         flags: '-f, --file <file>',
         text: 'settings as YAML or JSON, - for stdin; flags win over it',
       },
+      {
+        flags: '--from <stage>',
+        text: 'take kind and contracts from its source: a name in services/stages, or a folder',
+      },
       { flags: '--kind <kind>', text: 'transform, enrich, route, guard, work or agent' },
       { flags: '--partitions <n>', text: 'parallelism over instances; fixed from then on (4)' },
       { flags: '--lane <lane>', text: 'high, normal; may be repeated', isList: true },
@@ -82,6 +128,10 @@ const stageCommands: readonly CommandSpec[] = [
     ],
     examples: [
       ['weir stage register locate@1 --partitions 8 --save-key locate.key', 'the key in a file'],
+      [
+        'weir stage register locate@1 --from locate --image weir-stage-locate:1.0.1',
+        'a new version, refused at once where it breaks the one before',
+      ],
     ],
     isRemote: true,
     formats: ALL_FORMATS,
@@ -267,8 +317,9 @@ const tenantCommands: readonly CommandSpec[] = [
     name: 'create',
     summary: 'Add a tenant; the key of its administrator is shown once',
     args: [{ name: '<name>', text: 'name of the tenant' }],
-    options: [quotaOption, saveKeyOption],
+    options: [quotaOption, saveKeyOption, saveContextOption],
     examples: [
+      ['weir tenant create acme --save-context acme', 'then: weir context use acme'],
       ['weir tenant create acme --quota maxQueuedJobs=5000 --save-key acme.key', 'with a quota'],
     ],
     isRemote: true,

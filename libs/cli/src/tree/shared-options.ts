@@ -22,6 +22,11 @@ export const saveKeyOption: OptionSpec = {
   text: 'write the key to a file that only you can read, and do not print it',
 }
 
+export const saveContextOption: OptionSpec = {
+  flags: '--save-context <name>',
+  text: 'keep address and key as a context, and do not print the key',
+}
+
 export const quotaOption: OptionSpec = {
   flags: '--quota <name=value>',
   text: 'a quota; may be repeated',

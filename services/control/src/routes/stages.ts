@@ -32,7 +32,7 @@ import { notFound } from '../http/not-found.ts'
 import { closed, nullable, oneOf, time } from '../http/schemas.ts'
 import { toTime } from '../http/times.ts'
 import type { App, Request } from '../http/type-provider.ts'
-import { STAGES_MAX } from '../stages/stage-control.ts'
+import { type DeclaredContract, STAGES_MAX } from '../stages/stage-control.ts'
 import { sumTelemetry, telemetrySchema } from '../stages/stage-telemetry.ts'
 import { createStageTopics } from '../stages/stage-topics.ts'
 import { nextState, OPERATIONS } from '../stages/transitions.ts'
@@ -63,6 +63,17 @@ const stageBody = Type.Object(
       ),
     ),
     retryBudget: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    contract: Type.Optional(
+      Type.Object(
+        {
+          version: Type.String({ pattern: '^\\d{1,9}\\.\\d{1,9}\\.\\d{1,9}$' }),
+          hash: Type.String({ minLength: 1, maxLength: 128 }),
+          input: Type.Unknown(),
+          output: Type.Unknown(),
+        },
+        { ...closed, description: 'What a version takes and gives, before an instance runs it' },
+      ),
+    ),
   },
   closed,
 )
@@ -155,6 +166,22 @@ export function addStageRoutes(app: App, control: Control): void {
       }),
     )
 
+  /** Refused before anything is changed: what callers rely on is found out at no instance's cost. */
+  async function assertCompatible(ref: string, contract: DeclaredContract): Promise<void> {
+    const parsed = parseStageRef(ref)
+    if (parsed !== undefined && Number(contract.version.split('.')[0]) !== parsed.major) {
+      const message = `must be a version of ${ref}`
+      const errors = [{ path: '/contract/version', code: 'pattern', message }]
+      throw new WeirError('invalid_request', 'The version is not one of this stage.', { errors })
+    }
+    const reason = await stages.refusalOf(ref, contract)
+    if (reason === undefined) return
+    const { version } = contract
+    throw new WeirError('contract_incompatible', `${ref} ${version}: ${reason}.`, {
+      members: { stage: ref, version },
+    })
+  }
+
   const keyOf = (ref: string, id: string): string =>
     formatTicketKey(deriveTicketKey(masterKey, ref, id))
 
@@ -192,7 +219,11 @@ export function addStageRoutes(app: App, control: Control): void {
   app.route({
     method: 'PUT',
     url: '/v1/stages/:ref',
-    config: { permission: 'stages:manage', consumes: [JSON_TYPE], errors: ['conflict'] },
+    config: {
+      permission: 'stages:manage',
+      consumes: [JSON_TYPE],
+      errors: ['conflict', 'contract_incompatible'],
+    },
     schema: {
       summary: 'Register a stage, or change it; its key is shown once',
       params: refParams,
@@ -209,11 +240,21 @@ export function addStageRoutes(app: App, control: Control): void {
         throw new WeirError('invalid_request', 'The stage’s name is not valid.', { errors })
       }
       const body = request.body ?? {}
+      const { contract } = body
+      if (contract !== undefined) await assertCompatible(ref, contract)
       const before = await getStage(tx, ref)
       const inserted = before === undefined ? await register(ref, body) : undefined
-      const stage = inserted ?? (await change(before ?? (await getStage(tx, ref)) ?? lost(), body))
-      await audit(request, inserted === undefined ? 'stage.change' : 'stage.register', ref, body)
+      const changed =
+        inserted ?? (await change(before ?? (await getStage(tx, ref)) ?? lost(), body))
+      await audit(
+        request,
+        inserted === undefined ? 'stage.change' : 'stage.register',
+        ref,
+        noteOf(body),
+      )
+      if (contract !== undefined) await stages.declare(ref, contract)
       await stages.publish(ref)
+      const stage = (contract === undefined ? undefined : await getStage(tx, ref)) ?? changed
       if (inserted === undefined) return show(stage, request)
       reply.status(201).header('location', `/v1/stages/${ref}`)
       return { ...(await show(stage, request)), stageKey: keyOf(ref, 'k1') }
@@ -333,7 +374,7 @@ function toSettings(
   body: StageBody,
   stage: Stage | undefined,
 ): Omit<StageSettings, 'state' | 'keyIds'> {
-  const { kind, partitions, lanes, inFlightMax, autoActivate, ...spec } = body
+  const { kind, partitions, lanes, inFlightMax, autoActivate, contract: _, ...spec } = body
   return {
     kind: kind ?? stage?.kind ?? '',
     partitions: partitions ?? stage?.partitions ?? defaults.partitions,
@@ -343,6 +384,12 @@ function toSettings(
     spec: JSON.stringify(stage === undefined ? spec : { ...JSON.parse(stage.spec), ...spec }),
   }
 }
+
+/** What is worth keeping of a registration: of contracts their hash says which. */
+const noteOf = ({ contract, ...settings }: StageBody): unknown =>
+  contract === undefined
+    ? settings
+    : { ...settings, contract: { version: contract.version, hash: contract.hash } }
 
 const inOrder = (lanes: readonly Lane[]): Lane[] => LANES.filter((lane) => lanes.includes(lane))
 

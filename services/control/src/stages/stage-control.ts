@@ -25,11 +25,23 @@ export type StageControl = {
   /** Publishes what is wanted of a stage, as of now. */
   publish(ref: string): Promise<void>
   publishAll(): Promise<void>
+  /** Why the contracts of a version would be refused; undefined where they are accepted. */
+  refusalOf(ref: string, contract: DeclaredContract): Promise<string | undefined>
+  /** Writes down contracts that are accepted, before any instance runs them. */
+  declare(ref: string, contract: DeclaredContract): Promise<void>
   /** An instance has spoken. */
   heard(instance: Instance): void
   /** Looks at the stages from time to time: what was missed when it happened is done then. */
   start(): void
   stop(): Promise<void>
+}
+
+/** What a stage says it takes and gives, as published by its instances or with its registration. */
+export type DeclaredContract = {
+  readonly version: string
+  readonly hash: string
+  readonly input?: unknown
+  readonly output?: unknown
 }
 
 type Deps = {
@@ -83,6 +95,29 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
     return changed
   }
 
+  async function refusalOf(ref: string, declared: DeclaredContract): Promise<string | undefined> {
+    const { version, hash } = declared
+    const contracts = await listContracts(tx, ref)
+    const own = contracts.find((one) => one.version === version && one.accepted)
+    if (own?.hash === hash) return undefined
+    if (own !== undefined) return otherContracts(version)
+    return findReason(contracts, version, declared)
+  }
+
+  async function declare(ref: string, declared: DeclaredContract): Promise<void> {
+    const { version, hash } = declared
+    const contracts = await listContracts(tx, ref)
+    const isKnown = contracts.some(
+      (one) => one.version === version && one.hash === hash && one.accepted,
+    )
+    if (isKnown) return
+    await upsertContract(tx, toRow(ref, version, declared, undefined))
+    log.info({ stage: ref, version, hash }, 'contracts declared')
+    const stage = await getStage(tx, ref)
+    // As after each verdict: readers take the record for a newer one.
+    if (stage !== undefined) await change(stage, {})
+  }
+
   async function judge(instance: Instance): Promise<void> {
     const { stage: ref, version, kind } = instance.record
     const { contracts: declared } = instance
@@ -93,15 +128,7 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
     const same = contracts.find((one) => one.version === version && one.hash === declared.hash)
     if (same === undefined) {
       const reason = findReason(contracts, version, declared)
-      const written = await upsertContract(tx, {
-        stage: ref,
-        version,
-        hash: declared.hash,
-        input: JSON.stringify(declared.input ?? {}),
-        output: JSON.stringify(declared.output ?? {}),
-        accepted: reason === undefined,
-        reason: reason ?? null,
-      })
+      const written = await upsertContract(tx, toRow(ref, version, declared, reason))
       if (written === undefined) refuseSecond(ref, version, declared.hash)
       log.info({ stage: ref, version, hash: declared.hash, reason }, 'contracts judged')
     }
@@ -113,7 +140,7 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
 
   function refuseSecond(ref: string, version: string, hash: string): void {
     const verdicts = refused.get(ref) ?? new Map<string, string>()
-    refused.set(ref, verdicts.set(`${version}/${hash}`, `version ${version} has other contracts`))
+    refused.set(ref, verdicts.set(`${version}/${hash}`, otherContracts(version)))
     if (verdicts.size > REFUSED_MAX) verdicts.delete(verdicts.keys().next().value as string)
   }
 
@@ -179,6 +206,8 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
 
   return {
     publish,
+    refusalOf,
+    declare,
     publishAll: async () => {
       for (const { ref } of await listStages(tx, STAGES_MAX)) await publish(ref)
     },
@@ -203,10 +232,28 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
 const contractId = ({ record, contracts }: Instance): string =>
   `${record.stage} ${record.version}/${contracts?.hash}`
 
+const otherContracts = (version: string): string =>
+  `version ${version} has other contracts already: raise the version`
+
+const toRow = (
+  stage: string,
+  version: string,
+  declared: Omit<DeclaredContract, 'version'>,
+  reason: string | undefined,
+): Omit<StageContract, 'createdAt'> => ({
+  stage,
+  version,
+  hash: declared.hash,
+  input: JSON.stringify(declared.input ?? {}),
+  output: JSON.stringify(declared.output ?? {}),
+  accepted: reason === undefined,
+  reason: reason ?? null,
+})
+
 function findReason(
   contracts: readonly StageContract[],
   version: string,
-  declared: { readonly input: unknown; readonly output: unknown },
+  declared: Pick<DeclaredContract, 'input' | 'output'>,
 ): string | undefined {
   const accepted = contracts.filter((one) => one.accepted)
   const nearest = nearestVersion(version, accepted)
@@ -216,6 +263,6 @@ function findReason(
     input: JSON.parse(nearest.other.input),
     output: JSON.parse(nearest.other.output),
   }
-  const own = { version, ...declared }
+  const own = { version, input: declared.input ?? {}, output: declared.output ?? {} }
   return nearest.isOlder ? findBreak(other, own) : findBreak(own, other)
 }
