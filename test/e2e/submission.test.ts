@@ -231,6 +231,38 @@ test('events come live over a stream that ends with the job, and goes on where i
   assert.deepEqual(rest, seen.slice(2))
 })
 
+test('what handlers say of their progress comes over the stream, in order and within a rate', async () => {
+  await client.publish('progress', {
+    steps: {
+      paced: act('progress', { config: { n: 3, ms: 1_100 } }),
+      hasty: act('progress', { config: { n: 500 } }),
+    },
+  })
+  const { id } = await client.submit('progress', 1)
+  const events: JobEvent[] = []
+  for await (const event of followEvents(client, id)) events.push(event)
+  assertWholeLog(events)
+  const said = (step: string) =>
+    events.flatMap(({ type, step: of, data }) =>
+      type === 'task.progress' && of === step ? [data.progress] : [],
+    )
+  assert.deepEqual(said('paced'), [
+    { n: 1, done: 1, total: 3 },
+    { n: 2, done: 2, total: 3 },
+    { n: 3, done: 3, total: 3 },
+  ])
+  // Of what came faster than the rate the first and the last word are told.
+  assert.deepEqual(said('hasty'), [
+    { n: 1, done: 1, total: 500 },
+    { n: 2, done: 500, total: 500 },
+  ])
+  const last = events.findLastIndex(
+    ({ type, step }) => type === 'task.progress' && step === 'hasty',
+  )
+  const end = events.findIndex(({ type, step }) => type === 'task.completed' && step === 'hasty')
+  assert.ok(last < end, 'before the end of its task')
+})
+
 test('a thousand woven jobs at two instances get their own results, each with a whole log', async () => {
   const inputs = Array.from({ length: 500 }, (_, index) => index)
   const [even, odd] = await Promise.all([

@@ -124,6 +124,7 @@ export {
   type ReportStatus,
   type RunChange,
   type RunReports,
+  type TaskProgress,
   type TaskReport,
   type TransitionRecord,
 } from './transitions.ts'

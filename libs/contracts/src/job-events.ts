@@ -4,6 +4,7 @@ export const JOB_EVENT_TYPES = [
   'job.queued',
   'job.dispatched',
   'task.started',
+  'task.progress',
   'task.completed',
   'task.skipped',
   'task.failed',
@@ -57,6 +58,7 @@ export type JobEventData = Partial<
     | 'reason'
     | 'failedBefore'
     | 'retryAt'
+    | 'progress'
   >
 > & {
   /** Terminal events: the step and item that failed the run. */

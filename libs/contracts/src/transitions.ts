@@ -32,8 +32,16 @@ export type RunReports = {
  * - `completed`, `skipped`, `failed`, `cancelled`: decided; the first report of a task wins.
  * - `retry`: an attempt failed and the next one is written down.
  * - `started`: only where it adds something (a task that has been running for a second).
+ * - `progress`: how far the handler says it has come, at most one a second of a task.
  */
-export type ReportStatus = 'completed' | 'skipped' | 'failed' | 'cancelled' | 'retry' | 'started'
+export type ReportStatus =
+  | 'completed'
+  | 'skipped'
+  | 'failed'
+  | 'cancelled'
+  | 'retry'
+  | 'started'
+  | 'progress'
 
 export type TaskReport = {
   readonly item: string
@@ -66,6 +74,14 @@ export type TaskReport = {
   readonly failedBefore?: boolean
   /** `retry` only: earliest time of the next attempt. */
   readonly retryAt?: number
+  /** `progress` only; `n` counts those of an attempt from 1. */
+  readonly progress?: TaskProgress
+}
+
+export type TaskProgress = {
+  readonly n: number
+  readonly done: number
+  readonly total?: number
 }
 
 /** A missing gather edge as a whole, where the number of its items is not known. */

@@ -170,6 +170,11 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       // Only a hint: that it ended is what must not be lost.
       reports?.add({ envelope, step, report }, traceparent, () => {})
     },
+    onProgress({ envelope, step, attempt }, progress, traceparent) {
+      const { item } = envelope.meta
+      const report = { item, status: 'progress', attempt, at: Date.now(), progress } as const
+      reports?.add({ envelope, step, report }, traceparent, () => {})
+    },
     onCleaning: () => registry.touch(),
     onTooManyDetached: () => fatal(new Error('too many handlers did not return when aborted')),
   })

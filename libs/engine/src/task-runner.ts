@@ -1,5 +1,5 @@
 import { context, type Span, trace } from '@opentelemetry/api'
-import { defaults, type Lane } from '@weir/contracts'
+import { defaults, type Lane, type TaskProgress } from '@weir/contracts'
 import { createSchedule, type Place, type Task, type TaskEnd, type Timing } from '@weir/core'
 import { isSampled, type Logger, traceIds, traceparentOf, withLogContext } from '@weir/runtime'
 import {
@@ -15,6 +15,7 @@ import { createBatcher } from './batcher.ts'
 import type { EngineClock } from './clock.ts'
 import type { EngineCounters } from './counters.ts'
 import { taskContext } from './log-context.ts'
+import { createProgressTeller, type ProgressTeller } from './progress-teller.ts'
 import { endProcessSpan, startProcessSpan } from './spans.ts'
 import { payloadFault, toTaskEnd } from './task-end.ts'
 import { readTaskInput } from './task-input.ts'
@@ -72,6 +73,8 @@ export type TaskRunnerOptions = {
   readonly onFailed: (code: string) => void
   /** A task has been running for a second: worth a report of its own. */
   readonly onLong: (task: Task, startedAt: number, waitMs: number, traceparent: string) => void
+  /** How far a handler says it has come. */
+  readonly onProgress: (task: Task, progress: TaskProgress, traceparent: string) => void
   /** A fenced task has begun or ended its cleanup. */
   readonly onCleaning: () => void
   /** More handlers are detached than an instance may have: it must start anew. */
@@ -86,6 +89,8 @@ type Running = Waiting & {
   readonly waitMs: number
   readonly traceparent: string
   isTold: boolean
+  /** Made by the first word: most handlers say nothing. */
+  teller: ProgressTeller | undefined
 }
 type Batch = readonly Waiting[]
 
@@ -205,6 +210,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         waitMs,
         traceparent: span === undefined ? traceparent : (traceparentOf(span) ?? traceparent),
         isTold: false,
+        teller: undefined,
       }
       running.set(task, one)
       const sdkTask: SdkTask = {
@@ -214,6 +220,13 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         timeoutMs: task.step.timeoutMs,
         aborter: one.aborter,
         log: stage.handler.type === 'batch' ? bindTrace(log, one.traceparent) : log,
+        onProgress: (done, total) => {
+          if (running.get(task) !== one || one.fencedAs !== undefined) return
+          one.teller ??= createProgressTeller(clock.now, (progress) => {
+            options.onProgress(task, progress, one.traceparent)
+          })
+          one.teller.say(done, total)
+        },
         ...(span !== undefined && { span }),
       }
       return { one, sdkTask, span }
@@ -227,6 +240,8 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
 
   const settle = ({ one, span }: Attempt, result: TaskResult) => {
     const { task, owner, waitMs, traceparent } = one
+    // Before the outcome is reported: the ledger takes nothing of a task that is decided.
+    one.teller?.end()
     running.delete(task)
     const { outcome } = result
     const workMs = rounded(result.workMs)

@@ -84,6 +84,15 @@ const deeds = {
     note(told, ctx, 'done')
     return input
   },
+  /** Says `n` times how far it has come, with `ms` between. */
+  progress: async (input: unknown, told: Told, ctx: StageContext) => {
+    const total = told.n ?? 3
+    for (let done = 1; done <= total; done += 1) {
+      ctx.progress(done, total)
+      if (told.ms !== undefined && done < total) await wait(told.ms, ctx.signal)
+    }
+    return input
+  },
   flaky: (input: unknown, told: Told, ctx: StageContext) => {
     if (ctx.attempt <= (told.failures ?? 1)) {
       const after = told.retryAfterMs === undefined ? {} : { retryAfterMs: told.retryAfterMs }

@@ -1,5 +1,5 @@
 import type { Client } from '@weir/client'
-import type { JobEvent } from '@weir/contracts'
+import type { JobEvent, TaskProgress } from '@weir/contracts'
 import type { Context, Run } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { formatMs } from '../output/format-time.ts'
@@ -51,11 +51,15 @@ export function formatEvent(event: JobEvent): string {
     data.workMs === undefined ? undefined : `work ${formatMs(data.workMs)}`,
     data.waitMs === undefined ? undefined : `wait ${formatMs(data.waitMs)}`,
     data.retryAt === undefined ? undefined : `again at ${data.retryAt}`,
+    data.progress && formatProgress(data.progress),
     data.reason,
     data.error && `${data.error.code}: ${data.error.message}`,
   ]
   return clean(facts.filter((fact) => fact !== undefined).join('  '))
 }
+
+const formatProgress = ({ done, total }: TaskProgress): string =>
+  total === undefined ? `${done} done` : `${done} of ${total}`
 
 /** The job as it is, drawn anew after events; those that come while it is fetched count as one. */
 async function watchLive(

@@ -50,6 +50,26 @@ test('another answer is kept as one mark, however often it comes', () => {
   assert.deepEqual([again.events.length, again.ignored, again.diverged], [0, 'duplicate', true])
 })
 
+test('progress is told in its order, each word once, and never of a task that is decided', () => {
+  const story = tell(chain)
+  const say = (n: number, attempt = 1) => {
+    const progress = { n, done: n * 10, total: 30 }
+    const { events, ignored } = story.report('a', { status: 'progress', attempt, progress })
+    return ignored ?? events.map(({ type, data }) => [type, data.progress?.done])
+  }
+  assert.deepEqual(say(1), [['task.progress', 10]])
+  assert.equal(say(1), 'duplicate')
+  assert.equal(story.report('a', { status: 'started' }).ignored, 'duplicate')
+  assert.deepEqual(say(3), [['task.progress', 30]])
+  assert.equal(say(2), 'duplicate')
+  story.report('a', { status: 'retry', retryAt: 1 })
+  assert.equal(say(4), 'duplicate')
+  assert.deepEqual(say(1, 2), [['task.progress', 10]])
+  for (const n of [0, -1, 1.5, Number.NaN]) assert.equal(say(n, 3), 'duplicate', String(n))
+  story.report('a', { attempt: 2 })
+  assert.equal(say(2, 2), 'duplicate')
+})
+
 test('what does not fit the plan is ignored with the reason', () => {
   const story = tell(fan)
   assert.equal(story.report('x').ignored, 'unknown_step')

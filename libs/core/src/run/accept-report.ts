@@ -14,6 +14,7 @@ import { digestCode } from './digest-code.ts'
 import { contradicted } from './fold-tasks.ts'
 import { indexRun, type RunIndex, type StepIndex } from './run-index.ts'
 import {
+  type ActiveTask,
   CANCELLED,
   COMPLETED,
   digestCodeOf,
@@ -61,6 +62,7 @@ const TYPES: Readonly<Record<ReportStatus, JobEventType>> = {
   cancelled: 'task.cancelled',
   retry: 'task.retry_scheduled',
   started: 'task.started',
+  progress: 'task.progress',
 }
 
 /** The outcome that a report decides; `OPEN` for what reports no decision. */
@@ -76,6 +78,7 @@ export function outcomeOfReport(report: TaskReport): Outcome {
       return CANCELLED
     case 'retry':
     case 'started':
+    case 'progress':
       return OPEN
   }
 }
@@ -121,6 +124,7 @@ function dataOf(report: TaskReport, withInputs: boolean): JobEventData {
   if (report.reason !== undefined) data.reason = report.reason
   if (report.failedBefore !== undefined) data.failedBefore = report.failedBefore
   if (report.retryAt !== undefined) data.retryAt = report.retryAt
+  if (report.progress !== undefined) data.progress = report.progress
   return data
 }
 
@@ -166,6 +170,21 @@ function differs(step: StepState, depth: number, report: TaskReport, outcome: Ou
   return digest !== 0 && report.digest !== undefined && digest !== digestCode(report.digest)
 }
 
+/** Of one attempt come `started`, each `progress` once, and `retry`; all else was said or overtaken. */
+function isNews(active: ActiveTask | undefined, report: TaskReport): boolean {
+  const { status, attempt, progress } = report
+  if (status === 'progress' && !isProgress(progress)) return false
+  if (active === undefined || attempt > active.attempt) return true
+  if (attempt < active.attempt || active.kind !== 'started') return false
+  return status === 'retry' || (progress !== undefined && progress.n > active.told)
+}
+
+function isProgress(progress: TaskReport['progress']): boolean {
+  if (progress === undefined) return false
+  const { n, done, total = 0 } = progress
+  return Number.isSafeInteger(n) && n > 0 && Number.isFinite(done) && Number.isFinite(total)
+}
+
 /** A join that did not wait for all its inputs fires; one that fails for want of them does not. */
 function hasFiredEarly(report: TaskReport): boolean {
   if (report.missing === undefined || report.missing.length === 0) return false
@@ -202,13 +221,7 @@ export function acceptReport(
   const outcome = outcomeOfReport(report)
   const isDecided = outcomeOf(step, at.depth, report.item) !== OPEN
   if (outcome === OPEN) {
-    const active = step.active?.get(report.item)
-    // Of one attempt `started` comes before `retry`; anything else has been said or overtaken.
-    const isNews =
-      active === undefined ||
-      report.attempt > active.attempt ||
-      (report.attempt === active.attempt && active.kind === 'started' && report.status === 'retry')
-    if (isDecided || !isNews) return ignore('duplicate')
+    if (isDecided || !isNews(step.active?.get(report.item), report)) return ignore('duplicate')
   } else if (isDecided) {
     if (!differs(step, at.depth, report, outcome)) return ignore('duplicate')
     return mark(state, at, report, time, 'duplicate')

@@ -125,11 +125,12 @@ function foldActive(at: StepIndex, state: RunState, event: Omit<JobEvent, 'seq'>
   const step = state.steps[at.position] as StepState
   const { item = '', attempt = 1, data } = event
   if (outcomeOf(step, at.depth, item) !== OPEN) return
-  const kind = event.type === 'task.started' ? 'started' : 'retry'
+  const kind = event.type === 'task.retry_scheduled' ? 'retry' : 'started'
   const retryAt = kind === 'retry' ? (data.retryAt ?? 0) : 0
   const isDelayed = retryAt > 0 && retryAt - Date.parse(event.at) > PARKED_MS_MAX
   step.active ??= new Map()
-  step.active.set(item, { attempt, kind, retryAt, isDelayed })
+  const told = data.progress?.n ?? 0
+  step.active.set(item, { attempt, kind, retryAt, isDelayed, told })
 }
 
 /**
@@ -159,6 +160,7 @@ export function foldEvent(state: RunState, plan: Plan, event: Omit<JobEvent, 'se
           : { status: 'failed', error: errorOf(event) }
       return
     case 'task.started':
+    case 'task.progress':
     case 'task.retry_scheduled':
       if (at !== undefined) foldActive(at, state, event)
       return

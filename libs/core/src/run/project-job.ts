@@ -122,7 +122,7 @@ function noteTask(detail: StepDetail, event: JobEvent): void {
   }
   detail.workMs += workMs
   detail.startedMs = Math.min(detail.startedMs, atMs - workMs)
-  if (event.type === 'task.started' || event.type === 'task.retry_scheduled') return
+  if (RUNNING_EVENTS.has(event.type)) return
   detail.finishedMs = Math.max(detail.finishedMs, atMs)
   detail.reason ??= data.reason ?? null
   if (event.type === 'task.completed') {
@@ -368,8 +368,10 @@ function isOpen(state: RunState, at: StepIndex, event: JobEvent): boolean {
   return outcomeOf(state.steps[at.position] as StepState, at.depth, event.item ?? '') === OPEN
 }
 
+const RUNNING_EVENTS = new Set<string>(['task.started', 'task.progress', 'task.retry_scheduled'])
 const TASK_EVENTS = new Set<string>([
   'task.started',
+  'task.progress',
   'task.retry_scheduled',
   'task.completed',
   'task.skipped',

@@ -37,6 +37,8 @@ export type ActiveTask = {
   readonly retryAt: number
   /** Waits in a delay topic, so it holds no slot at the stage. */
   readonly isDelayed: boolean
+  /** Number of the latest progress that this attempt has told of; 0 for none. */
+  readonly told: number
 }
 
 /** What a join that fired, or failed, did without and what it had in hand. */
