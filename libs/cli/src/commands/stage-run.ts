@@ -23,7 +23,7 @@ export const runStage: Run<RunFlags> = async (context, flags) => {
   const stageKey = await registerAt(run, stage, partitions, io.signal)
   say(`${stage.ref} ${stage.version} starts; Ctrl-C ends it`)
   const watch = flags.watch === true ? ['--watch', '--watch-preserve-output'] : []
-  const argv = [...watch, '--import', '@weir/runtime/telemetry', join('src', 'main.ts')]
+  const argv = [...watch, '--import=@weir/runtime/telemetry', join('src', 'main.ts')]
   return runNode(argv, folder, environmentOf(io, run, stage, stageKey))
 }
 

@@ -110,7 +110,7 @@ test('many jobs go out in batches of at most 1000, in order, one id a line', asy
     out.trimEnd().split('\n'),
     Array.from({ length: 2500 }, (_, at) => `id-${at}`),
   )
-  assert.match(err, /^2500 submitted in /)
+  assert.match(err, /^2500 submitted in /m)
 })
 
 test('flags fill in what a line leaves out, and keys come from the number of the line', async (t) => {
