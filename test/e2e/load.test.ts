@@ -7,10 +7,12 @@ import type { GateRecord } from '@weir/contracts'
 import { act } from '../support/act-step.ts'
 import type { Client, JobEvent } from '../support/api-client.ts'
 import { startSystem } from '../support/system.ts'
-import { until } from '../support/until.ts'
+import { until as untilWithin } from '../support/until.ts'
 
 const run = promisify(execFile)
 const CONCURRENCY = 4
+/** Gates are believed for two seconds: on a machine that is short of time they are often unknown. */
+const SOON_MS = 60_000
 
 const system = await startSystem({
   stages: [
@@ -24,6 +26,9 @@ const system = await startSystem({
 })
 after(() => system.stop())
 const { client } = await system.tenant('load')
+
+const until = <Value>(what: string, condition: () => Value | Promise<Value>) =>
+  untilWithin(what, condition, SOON_MS)
 
 type FlowStage = {
   readonly stage: string
@@ -154,7 +159,7 @@ test('a tenant sees the gates and its own queue, and nothing of the load of othe
 })
 
 test('the stream tells of a change, and is silent where nothing changes', async () => {
-  const stop = AbortSignal.timeout(30_000)
+  const stop = AbortSignal.timeout(SOON_MS)
   const response = await fetch(`${system.api}/v1/flow/stream`, {
     headers: { authorization: `Bearer ${client.key}` },
     signal: stop,
@@ -182,13 +187,16 @@ test('the stream tells of a change, and is silent where nothing changes', async 
     }
   }
   const stateOf = (flow: Flow) => flow.stages.find(({ stage }) => stage === 'counted@1')?.state
-  assert.equal(stateOf(await next()), 'open')
-  await system.operator.call('POST', '/v1/stages/counted@1/deactivate')
   let flow = await next()
+  while (stateOf(flow) !== 'open') flow = await next()
+  const before = seen.length
+  await system.operator.call('POST', '/v1/stages/counted@1/deactivate')
+  flow = await next()
   while (stateOf(flow) !== 'closed') flow = await next()
   await system.operator.call('POST', '/v1/stages/counted@1/reactivate')
   while (stateOf(flow) !== 'open') flow = await next()
-  assert.ok(seen.length <= 10, `${seen.length} frames for two changes`)
+  const frames = seen.length - before
+  assert.ok(frames <= 10, `${frames} frames for two changes`)
   await response.body.cancel().catch(() => {})
 })
 

@@ -13,19 +13,19 @@ export type Figures = {
 /** The rate is that of the last moments, not that of a day. */
 const RATE_MS = 10_000
 
-export function createFigures(): Figures {
+export function createFigures(now: () => number = () => performance.now()): Figures {
   const wait = createLogHistogram()
   const work = createLogHistogram()
   let lastError: StageFigures['lastError']
   let count = 0
   /** Counts at the times at which they were told, the newest last. */
   let told: { readonly atMs: number; readonly count: number }[] = [
-    { atMs: performance.now(), count: 0 },
+    { atMs: now(), count: 0 },
   ]
 
   /** Since what was told ten seconds ago, or as far back as there is something. */
   const rateNow = (): number => {
-    const atMs = performance.now()
+    const atMs = now()
     const from = told.findLast((one) => atMs - one.atMs >= RATE_MS) ?? told[0]
     told = [...told.slice(told.indexOf(from as (typeof told)[number])), { atMs, count }]
     const elapsedMs = atMs - (from?.atMs ?? atMs)
