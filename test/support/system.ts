@@ -231,7 +231,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     pid: (name) => pids()[name] ?? late.get(name)?.supervisor.pids()[name],
     async metrics(name) {
       const url = `${late.get(name)?.url ?? urlOf(name)}/metrics`
-      const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+      const response = await fetch(url, { signal: AbortSignal.timeout(READ_MS) })
       return parseSamples(await response.text())
     },
     async kill(name, signal = 'SIGKILL') {
