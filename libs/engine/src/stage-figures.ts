@@ -19,9 +19,7 @@ export function createFigures(now: () => number = () => performance.now()): Figu
   let lastError: StageFigures['lastError']
   let count = 0
   /** Counts at the times at which they were told, the newest last. */
-  let told: { readonly atMs: number; readonly count: number }[] = [
-    { atMs: now(), count: 0 },
-  ]
+  let told: { readonly atMs: number; readonly count: number }[] = [{ atMs: now(), count: 0 }]
 
   /** Since what was told ten seconds ago, or as far back as there is something. */
   const rateNow = (): number => {
