@@ -4,8 +4,16 @@ import { join } from 'node:path'
 import type { Compose } from './compose.ts'
 
 const root = join(import.meta.dirname, '../..')
-/** What the Dockerfile of stages is given. */
-const CONTEXT = ['package.json', 'package-lock.json', '.npmrc', '.dockerignore', 'libs', 'services']
+/** What .dockerignore lets through: with a folder less, no layer of the first build would be found. */
+const CONTEXT = [
+  'package.json',
+  'package-lock.json',
+  '.npmrc',
+  '.dockerignore',
+  'libs',
+  'services',
+  'migrations',
+]
 const BUILD_MS = 900_000
 
 /** Builds a stage's image from sources that differ from the repository's in the stage's version only. */
