@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { JOB_EVENT_TYPES } from '@weir/contracts'
+import { createLogger, withLogContext } from '@weir/runtime'
 import { INJECTED_FAULTS, STAGE_RULES } from '@weir/sdk'
 
 const root = join(import.meta.dirname, '..')
@@ -56,6 +57,38 @@ test('the guide for authors names every rule of stages and every fault that test
       )
   assert.deepEqual(named('## Testing without', '## The rules'), [...INJECTED_FAULTS])
   assert.deepEqual(named('## The rules', '## A new version'), [...STAGE_RULES])
+})
+
+test('a line of a log has the fields of the reference, and withholds what it says', () => {
+  const reference = read('docs/reference/logs.md')
+  const [fields = '', promises = ''] = reference.split('## What is never written')
+  const inDocs = fields
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name))
+  const lines: string[] = []
+  const log = createLogger({ service: 'docs', destination: { write: (line) => lines.push(line) } })
+  const ids = {
+    tenant: 't',
+    job: 'j',
+    correlation: 'c',
+    stage: 's',
+    step: 'p',
+    item: '',
+    request: 'r',
+  }
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+  withLogContext({ ...ids, run: 1, attempt: 1, traceparent }, () => {
+    log.info({ err: new Error('x') }, 'said')
+  })
+  assert.deepEqual(Object.keys(JSON.parse(lines[0] ?? '{}')).sort(), inDocs.sort())
+
+  const names = [...promises.matchAll(/`([a-z]+)`/g)].map(([, name]) => name as string)
+  const withheld = names.filter((name) => name !== 'withheld' && name !== 'object')
+  assert.ok(withheld.length > 10)
+  log.info({ ...Object.fromEntries(withheld.map((name) => [name, 'canary'])) }, 'said')
+  log.info({ userPassword: 'canary', deep: { token: 'canary', one: { two: 'canary' } } }, 'said')
+  assert.doesNotMatch(lines.slice(1).join(''), /canary/)
 })
 
 test('every link between documents leads to a file that is there', () => {
