@@ -87,7 +87,7 @@ async function suite(source: JaegerSource): Promise<void> {
     const spans = await traceOf(job.traceId, 5)
     checkDoomedTree(spans, { job, tenant, topics })
     assert.deepEqual(compareWithPage(spans).undocumented, [])
-    const attributes = { 'weir.job.id': job.id, error: 'true' }
+    const attributes = { 'weir.job.id': job.id, 'error.type': 'broken' }
     assert.deepEqual(await api.search({ service: 'stage-act', attributes }), [job.traceId])
     assert.deepEqual(await api.search({ service: 'dispatcher', attributes }), [])
   })
@@ -191,7 +191,7 @@ async function suite(source: JaegerSource): Promise<void> {
       assert.ok(grown < GROWTH_MAX_BYTES, `${name} has grown by ${grown} bytes`)
     }
     await jaeger.start()
-    await checkWhole(await runTraced('back again'))
+    await checkWhole(await runTraced('back-again'))
     const found = await countSpans(jobs)
     const lost = (await lostSpans(names)) - before
     assert.ok(lost >= RUNS_IN_OUTAGE * TRACED_SPANS - found, `${lost} lost, ${found} found`)

@@ -62,8 +62,13 @@ function readValue({ stringValue, intValue, doubleValue, boolValue }: OtlpValue)
   return stringValue ?? doubleValue ?? boolValue ?? null
 }
 
+/** Without what Jaeger itself has to remark, on clocks for example. */
 const readAttributes = (attributes: OtlpAttributes = []): Record<string, AttributeValue> =>
-  Object.fromEntries(attributes.map(({ key, value }) => [key, readValue(value)]))
+  Object.fromEntries(
+    attributes
+      .filter(({ key }) => !key.startsWith('@jaeger@'))
+      .map(({ key, value }) => [key, readValue(value)]),
+  )
 
 function readSpan(span: OtlpSpan, service: string): ExportedSpan {
   return {
