@@ -185,7 +185,8 @@ async function suite(source: JaegerSource): Promise<void> {
       jobs.filter(({ status }) => status !== 'completed'),
       [],
     )
-    await until('spans to be given up', async () => (await lostSpans(['act'])) > 0, ARRIVE_MS)
+    const hasLost = async () => (await lostSpans(names)) > before
+    await until('spans to be given up', hasLost, ARRIVE_MS)
     for (const [index, name] of names.entries()) {
       const grown = rssOf(name) - (memory[index] as number)
       assert.ok(grown < GROWTH_MAX_BYTES, `${name} has grown by ${grown} bytes`)
