@@ -1,9 +1,3 @@
-export {
-  type BucketAnswer,
-  type BucketLimit,
-  type BucketState,
-  takeTokens,
-} from './bucket/take-tokens.ts'
 export { capForTenant } from './fairness/cap-for-tenant.ts'
 export {
   BAND_SHARES,
@@ -12,7 +6,6 @@ export {
   NO_CREDITS,
   shareBands,
 } from './fairness/share-bands.ts'
-export { virtualFinish } from './fairness/virtual-finish.ts'
 export { type BelievedState, believeGate, GATE_AGE_AT_START_MS } from './gate/believe-gate.ts'
 export { countLag, type PartitionLag, type PartitionState } from './gate/count-lag.ts'
 export { decideGate, type GateDecision } from './gate/decide-gate.ts'

@@ -9,9 +9,10 @@ const head = (planId: string, band: number, virtualFinish = 0): QueueHead =>
   ({ planId, band, tenant: 't', pipeline: 'p', virtualFinish, weight: 1, queuedAt: 0 }) as QueueHead
 
 /** One plan per list of stages, named after it. */
-const planOn = (id: string): Plan =>
+const planOn = (id: string, tenant = 't'): Plan =>
   ({
     id,
+    tenant,
     steps: id.split('+').map((stage) => ({ stage: stage as StageRef }) as PlanStep),
   }) as unknown as Plan
 const plansOf = (heads: readonly QueueHead[]) =>
@@ -81,4 +82,37 @@ test('within a band the lowest virtual finish goes first', () => {
     { planId: 'narrow/a', band: 1, limit: 1 },
     { planId: 'narrow/b', band: 1, limit: 2 },
   ])
+})
+
+/** Heads of tenants that want the same stage, and a room in which each holds so many slots of it. */
+function rivals(limit: number, held: Readonly<Record<string, number>>, waiting: readonly string[]) {
+  const tenants = [...new Set([...Object.keys(held), ...waiting])]
+  const plans = new Map(
+    tenants.map((tenant) => [
+      `${tenant}/plan`,
+      { ...planOn('shared', tenant), id: `${tenant}/plan` },
+    ]),
+  )
+  const room = createRoom(() => limit)
+  for (const [tenant, count] of Object.entries(held)) {
+    for (let job = 0; job < count; job += 1) {
+      room.take(plans.get(`${tenant}/plan`) as Plan, `${tenant}${job}`, 1)
+    }
+  }
+  const heads = waiting.map((tenant, at) => ({ ...head(`${tenant}/plan`, 1, at * 1_000), tenant }))
+  const { picks } = pickJobs(heads as QueueHead[], plans as ReadonlyMap<string, Plan>, room)
+  return Object.fromEntries(picks.map(({ planId, limit: most }) => [planId.split('/')[0], most]))
+}
+
+test('while others wait a tenant gets no more than half of a limit, wherever it stands in line', () => {
+  assert.deepEqual(rivals(10, { slow: 7 }, ['slow', 'other']), { other: 3 })
+  assert.deepEqual(rivals(10, { slow: 3 }, ['slow', 'other']), { slow: 2, other: 5 })
+  // What it holds there is let go before it gets more, by any of its pipelines.
+  assert.deepEqual(rivals(10, { slow: 5, other: 4 }, ['slow', 'other']), { other: 1 })
+})
+
+test('a tenant that waits alone may have all of a limit, and one slot goes to whoever is first', () => {
+  assert.deepEqual(rivals(10, { slow: 7 }, ['slow']), { slow: 3 })
+  assert.deepEqual(rivals(10, { slow: 7, other: 1 }, ['slow']), { slow: 2 })
+  assert.deepEqual(rivals(1, {}, ['slow', 'other']), { slow: 1 })
 })

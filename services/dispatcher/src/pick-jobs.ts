@@ -1,5 +1,5 @@
 import type { Plan } from '@weir/contracts'
-import { type BandCredits, NO_CREDITS, shareBands } from '@weir/core'
+import { type BandCredits, capForTenant, NO_CREDITS, shareBands } from '@weir/core'
 import type { Pick, QueueHead } from '@weir/postgres'
 import { type Room, weightOf } from './room.ts'
 
@@ -35,7 +35,9 @@ type Candidate = {
  * many queues could use it. Where it is scarce the bands get their shares of it, 8:4:2:1 over time
  * even if there is one slot at a time, and within a band the lowest virtual finish goes first. Each
  * narrow stage keeps its own account of the bands, so that what flows past it elsewhere does not
- * count. A plan without room is left out, so a blocked pipeline never blocks the scan.
+ * count. A plan without room is left out, so a blocked pipeline never blocks the scan. While other
+ * tenants wait for a stage one tenant gets no more than its share of the limit there: virtual time
+ * alone would let one whose jobs are slow come to hold all of it.
  */
 export function pickJobs(
   heads: readonly QueueHead[],
@@ -54,7 +56,7 @@ export function pickJobs(
   // The narrowest first: there is always enough left of a claim for the few slots it has.
   groups.sort(([one], [other]) => room.free(one) - room.free(other))
 
-  const booking = openBooking(room)
+  const booking = openBooking(room, candidates)
   const nextCredits = new Map<string, BandCredits>()
   let left = CLAIM_MAX
   for (const [stage, queues] of groups) {
@@ -134,19 +136,39 @@ function takeFirst(queues: Candidate[], booking: Booking): Candidate | undefined
 /** What one claim takes of the room, before anything is claimed. */
 type Booking = { take(plan: Plan): boolean }
 
-function openBooking(room: Room): Booking {
+function openBooking(room: Room, candidates: readonly Candidate[]): Booking {
   const booked = new Map<string, number>()
+  const waiting = new Map<string, Set<string>>()
+  for (const { plan } of candidates) {
+    for (const stage of Object.keys(weightOf(plan))) {
+      waiting.set(stage, (waiting.get(stage) ?? new Set()).add(plan.tenant))
+    }
+  }
+  const keyOf = (stage: string, tenant: string) => `${stage} ${tenant}`
+  const count = (key: string, by: number) => booked.set(key, (booked.get(key) ?? 0) + by)
+
+  /** The least a tenant can have is one job, however heavy. */
+  const isWithinShare = (stage: string, tenant: string, weight: number): boolean => {
+    const others = (waiting.get(stage)?.size ?? 0) - 1
+    const own = room.heldBy(stage, tenant) + (booked.get(keyOf(stage, tenant)) ?? 0)
+    return own === 0 || own + weight <= capForTenant(room.limit(stage), others)
+  }
+
   return {
     take(plan) {
       const weights = Object.entries(weightOf(plan))
       const fits = weights.every(([stage, weight]) => {
         const own = booked.get(stage) ?? 0
+        if (!isWithinShare(stage, plan.tenant, weight)) return false
         const free = room.free(stage) - own
         // As for the room itself: heavier than the whole limit goes alone.
         return free >= weight || (free > 0 && own === 0 && room.held(stage) === 0)
       })
       if (!fits) return false
-      for (const [stage, weight] of weights) booked.set(stage, (booked.get(stage) ?? 0) + weight)
+      for (const [stage, weight] of weights) {
+        count(stage, weight)
+        count(keyOf(stage, plan.tenant), weight)
+      }
       return true
     },
   }

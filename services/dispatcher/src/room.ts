@@ -17,12 +17,16 @@ export type Room = {
   /** Keeps only these runs: what in_flight says is the truth (reconciliation). */
   keepOnly(runs: ReadonlySet<string>): void
   held(stage: string): number
+  /** Of that, what runs of one tenant hold. */
+  heldBy(stage: string, tenant: string): number
+  /** In-flight limit of a stage. */
+  limit(stage: string): number
   /** Slots held at each stage that has some. */
   heldByStage(): Readonly<Record<string, number>>
   readonly runs: number
 }
 
-type Held = { seq: number; byStage: Readonly<Record<string, number>> }
+type Held = { seq: number; tenant: string; byStage: Readonly<Record<string, number>> }
 
 /** In-flight limit of a stage, 0 where it may get nothing. */
 export type LimitOf = (stage: string) => number
@@ -30,22 +34,28 @@ export type LimitOf = (stage: string) => number
 export function createRoom(limitOf: LimitOf): Room {
   const runs = new Map<string, Held>()
   const totals = new Map<string, number>()
+  const byTenant = new Map<string, number>()
 
-  const add = (byStage: Readonly<Record<string, number>>, sign: 1 | -1) => {
+  const change = (sums: Map<string, number>, key: string, by: number) => {
+    const sum = (sums.get(key) ?? 0) + by
+    if (sum === 0) sums.delete(key)
+    else sums.set(key, sum)
+  }
+
+  const add = ({ tenant, byStage }: Held, sign: 1 | -1) => {
     for (const [stage, count] of Object.entries(byStage)) {
-      const total = (totals.get(stage) ?? 0) + sign * count
-      if (total === 0) totals.delete(stage)
-      else totals.set(stage, total)
+      change(totals, stage, sign * count)
+      change(byTenant, `${stage} ${tenant}`, sign * count)
     }
   }
 
   const replace = (key: string, next: Held | undefined) => {
     const before = runs.get(key)
-    if (before !== undefined) add(before.byStage, -1)
+    if (before !== undefined) add(before, -1)
     if (next === undefined) runs.delete(key)
     else {
       runs.set(key, next)
-      add(next.byStage, 1)
+      add(next, 1)
     }
   }
 
@@ -62,20 +72,24 @@ export function createRoom(limitOf: LimitOf): Room {
       return Math.max(0, jobs)
     },
     take(plan, job, run) {
-      replace(`${job}/${run}`, { seq: 0, byStage: weightOf(plan) })
+      replace(`${job}/${run}`, { seq: 0, tenant: plan.tenant, byStage: weightOf(plan) })
     },
     apply(change) {
       const key = `${change.job}/${change.run}`
       const known = runs.get(key)
       if (known === undefined || change.seq <= known.seq) return
       if (change.ended) replace(key, undefined)
-      else if (change.held !== undefined) replace(key, { seq: change.seq, byStage: change.held })
+      else if (change.held !== undefined) {
+        replace(key, { ...known, seq: change.seq, byStage: change.held })
+      }
     },
     keepOnly(keep) {
       for (const key of [...runs.keys()]) if (!keep.has(key)) replace(key, undefined)
     },
     free: (stage) => limitOf(stage) - (totals.get(stage) ?? 0),
     held: (stage) => totals.get(stage) ?? 0,
+    heldBy: (stage, tenant) => byTenant.get(`${stage} ${tenant}`) ?? 0,
+    limit: limitOf,
     heldByStage: () => Object.fromEntries(totals),
     get runs() {
       return runs.size

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { capForTenant } from './cap-for-tenant.ts'
 import { type BandCredits, NO_CREDITS, shareBands } from './share-bands.ts'
-import { virtualFinish } from './virtual-finish.ts'
 
 function takeRounds(queued: readonly number[], rooms: readonly number[]): number[] {
   let credits: BandCredits = NO_CREDITS
@@ -69,26 +68,6 @@ test('a round never takes more than there is or fits, and never leaves room unus
       }
     }),
   )
-})
-
-test('tenants are served by their weights, and idling neither saves nor costs', () => {
-  const tenants = [
-    { weight: 1, finish: 0, served: 0 },
-    { weight: 3, finish: 0, served: 0 },
-  ]
-  let clock = 0
-  for (let i = 0; i < 400; i++) {
-    const next = tenants.map((tenant) => virtualFinish(clock, tenant.finish, 1, tenant.weight))
-    const winner = (next[0] as number) < (next[1] as number) ? 0 : 1
-    const tenant = tenants[winner] as (typeof tenants)[number]
-    // The clock follows what is dispatched; a waiting tenant's own finish keeps its place.
-    tenant.finish = next[winner] as number
-    tenant.served += 1
-    clock = Math.min(...tenants.map(({ finish }) => finish))
-  }
-  assert.ok(Math.abs((tenants[1]?.served ?? 0) - 300) <= 2)
-  assert.equal(virtualFinish(100, 3, 2, 4), 100.5)
-  assert.equal(virtualFinish(100, 200, 2, 4), 200.5)
 })
 
 test('a tenant alone may use the whole limit, beside others half of it, never nothing', () => {
