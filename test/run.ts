@@ -20,7 +20,14 @@ const root = join(import.meta.dirname, '..')
 process.chdir(root)
 
 /** Each takes both cores for itself. */
-const ALONE = ['test/e2e/', 'test/guides/', 'test/faults/', 'deploy/', 'libs/cli/test/']
+const ALONE = [
+  'test/e2e/',
+  'test/guides/',
+  'test/faults/',
+  'test/managed/',
+  'deploy/',
+  'libs/cli/test/',
+]
 
 /** Needs a container engine: `make test-containers`. */
 const APART = 'test/containers/'

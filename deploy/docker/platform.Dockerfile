@@ -30,6 +30,7 @@ COPY --from=packages /app ./
 COPY migrations migrations
 COPY deploy/local/errors.ts deploy/local/installation-secrets.ts deploy/local/register-stage.ts \
      deploy/local/secrets.ts deploy/local/
+COPY deploy/migrate.ts deploy/
 COPY deploy/docker deploy/docker
 COPY libs libs
 COPY services/control services/control

@@ -5,7 +5,7 @@ const roles: Readonly<Record<string, () => Promise<unknown>>> = {
   dispatcher: () => import('../../services/dispatcher/src/main.ts'),
   ledger: () => import('../../services/ledger/src/main.ts'),
   watchdog: () => import('../../services/watchdog/src/main.ts'),
-  migrate: () => import('./migrate.ts'),
+  migrate: () => import('../migrate.ts'),
   secrets: () => import('./secrets.ts'),
   register: () => import('./register.ts'),
 }

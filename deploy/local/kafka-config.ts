@@ -4,10 +4,13 @@ export type KafkaConfigOptions = {
   readonly port: number
   readonly controllerPort: number
   readonly dataDir: string
+  /** Beside, or instead of, what is said here. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** server.properties of a single KRaft node on loopback, sized for a laptop. */
-export function writeKafkaConfig({ port, controllerPort, dataDir }: KafkaConfigOptions): string {
+export function writeKafkaConfig(options: KafkaConfigOptions): string {
+  const { port, controllerPort, dataDir } = options
   const broker = `PLAINTEXT://127.0.0.1:${port}`
   const settings = {
     'process.roles': 'broker,controller',
@@ -49,6 +52,7 @@ export function writeKafkaConfig({ port, controllerPort, dataDir }: KafkaConfigO
     // After a kill -9 the old registration has to expire first: 2.8 s instead of 11.5 s.
     'broker.session.timeout.ms': 1500,
     'broker.heartbeat.interval.ms': 300,
+    ...options.settings,
   }
   return `${Object.entries(settings)
     .map(([key, value]) => `${key}=${value}`)

@@ -23,6 +23,10 @@ export type KafkaOptions = {
   readonly controllerPort?: number
   /** Told about long steps; standard error when not given. */
   readonly progress?: (line: string) => void
+  /** Settings of the broker beside, or instead of, those of server.properties. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** More options of the first format, for example the first user. */
+  readonly formatOptions?: readonly string[]
 }
 
 export type PreparedKafka = { readonly brokers: string; readonly spec: ProcessSpec }
@@ -46,7 +50,8 @@ export async function prepareKafka(options: KafkaOptions): Promise<PreparedKafka
   const port = options.port ?? (await findFreePort())
   const controllerPort = options.controllerPort ?? (await findFreePort())
   mkdirSync(dataDir, { recursive: true })
-  writeFileSync(configPath, writeKafkaConfig({ port, controllerPort, dataDir }))
+  const { settings = {}, formatOptions = [] } = options
+  writeFileSync(configPath, writeKafkaConfig({ port, controllerPort, dataDir, settings }))
 
   const jvm = [
     java,
@@ -59,7 +64,7 @@ export async function prepareKafka(options: KafkaOptions): Promise<PreparedKafka
   ] as const
   if (!existsSync(join(dataDir, 'meta.properties'))) {
     progress('formatting the storage of Kafka')
-    await formatStorage(jvm, configPath, kafkaDir)
+    await formatStorage([...jvm], [configPath, ...formatOptions], kafkaDir)
   }
   return {
     brokers: `127.0.0.1:${port}`,
@@ -99,14 +104,14 @@ export async function startLocalKafka(options: KafkaOptions): Promise<LocalKafka
 }
 
 async function formatStorage(
-  jvm: readonly [string, ...string[]],
-  configPath: string,
+  jvm: [string, ...string[]],
+  target: readonly string[],
   cwd: string,
 ): Promise<void> {
   // A format that was interrupted before it wrote meta.properties is simply done again.
   const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted'] as const
-  const target = ['--cluster-id', makeClusterId(), '-c', configPath] as const
-  const result = await runCommand([...jvm, ...format, ...target], {
+  const cluster = ['--cluster-id', makeClusterId(), '-c'] as const
+  const result = await runCommand([...jvm, ...format, ...cluster, ...target], {
     cwd,
     env: baseEnv(),
     timeoutMs: formatTimeoutMs,

@@ -17,7 +17,7 @@ export async function migrate(adminUrl: string, secrets: InstallationSecrets): P
   }
   for (const role of databaseRoles)
     env[`WEIR_${role.toUpperCase()}_DB_PASSWORD`] = secrets.passwords[role]
-  const main = join(repositoryDir, 'libs', 'postgres', 'src', 'migrate-main.ts')
+  const main = join(repositoryDir, 'deploy', 'migrate.ts')
   const result = await runCommand([process.execPath, main], {
     cwd: repositoryDir,
     env,

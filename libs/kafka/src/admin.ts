@@ -82,7 +82,9 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
       } catch (error) {
         if (!passes(error)) throw toKafkaError(error, doing)
         if (performance.now() > deadlineAtMs) {
-          throw new KafkaError('deadline', `${doing}: no answer within ${DEADLINE_MS} ms`, error)
+          const hint = kafka.explain(error)
+          const told = `${doing}: no answer within ${DEADLINE_MS} ms${hint ? `; ${hint}` : ''}`
+          throw new KafkaError('deadline', told, error)
         }
         await pause(backoffMs(count), stopping.signal)
         await recoverCluster(cluster, error).catch(() => {})

@@ -1,4 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
+import { KafkaError } from './errors.ts'
+import { type ConnectionKind, explainConnection } from './explain.ts'
 import {
   type ClientLogger,
   Cluster,
@@ -42,6 +44,8 @@ export type Kafka = {
   readonly clientId: string
   readonly log: KafkaLog
   readonly clientLog: ClientLogger
+  /** What to do about an error of a connection, where it shows that; else undefined. */
+  explain(error: unknown): string | undefined
   /** Opens nothing yet. Each consumer, reader, producer and admin has a cluster of its own. */
   createCluster(options?: { readonly metadataMaxAgeMs?: number }): Cluster
 }
@@ -60,6 +64,14 @@ export function connectKafka(config: KafkaConfig): Kafka {
   patchRequestQueue()
   patchConnection()
   const log = config.log ?? SILENT
+  const how: ConnectionKind = {
+    brokers: config.brokers,
+    isEncrypted: config.ssl !== undefined && config.ssl !== false,
+    username: config.sasl?.username,
+  }
+  const connections = { haveWorked: false }
+  if (how.username !== undefined && !how.isEncrypted)
+    log.warn({ brokers: config.brokers }, 'SASL without TLS: what is sent can be read on its way')
   const clientLog = createLogger({
     level: LEVELS.WARN,
     // The client reports every refused answer and every attempt of an outage as an error, also those
@@ -74,8 +86,9 @@ export function connectKafka(config: KafkaConfig): Kafka {
     clientId: config.clientId,
     log,
     clientLog,
-    createCluster: ({ metadataMaxAgeMs = 60_000 } = {}) =>
-      new Cluster({
+    explain: (error) => explainConnection(error, how)?.sentence,
+    createCluster: ({ metadataMaxAgeMs = 60_000 } = {}) => {
+      const cluster = new Cluster({
         logger: clientLog,
         socketFactory,
         brokers: [...config.brokers],
@@ -91,7 +104,22 @@ export function connectKafka(config: KafkaConfig): Kafka {
         maxInFlightRequests: null,
         instrumentationEmitter: new InstrumentationEmitter(),
         isolationLevel: 0,
-      }),
+      })
+      const connect = cluster.connect.bind(cluster)
+      cluster.connect = async () => {
+        try {
+          await connect()
+          connections.haveWorked = true
+        } catch (error) {
+          const explanation = explainConnection(error, how)
+          // What has worked before is an outage, for example while certificates are changed: whoever
+          // retries goes on. At the start it is a mistake that no repetition heals.
+          if (explanation?.isCertain !== true || connections.haveWorked) throw error
+          throw new KafkaError('unauthorized', explanation.sentence, error)
+        }
+      }
+      return cluster
+    },
   }
 }
 
@@ -106,13 +134,14 @@ const TELL_AT_ATTEMPT = 3
 
 /** One warning for an outage, when it has lasted some attempts; the rest is for debugging. */
 export function logRetry(
-  log: KafkaLog,
+  { log, explain }: Pick<Kafka, 'log' | 'explain'>,
   error: unknown,
   attempt: number,
   doing: string,
   fields: object = {},
 ): void {
-  const line = { err: error, attempt, ...fields }
+  const hint = attempt === TELL_AT_ATTEMPT ? explain(error) : undefined
+  const line = { err: error, attempt, ...(hint && { hint }), ...fields }
   if (attempt === TELL_AT_ATTEMPT) log.warn(line, `${doing} keeps failing, trying on`)
   else log.debug(line, `${doing} failed, trying again`)
 }

@@ -214,7 +214,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         options.onOffsetOutOfRange(topic, partition)
       },
       onFatal: fail,
-      onError: (error, attempt) => logRetry(kafka.log, error, attempt, 'fetching', { groupId }),
+      onError: (error, attempt) => logRetry(kafka, error, attempt, 'fetching', { groupId }),
     },
   )
 
@@ -376,7 +376,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
           return requestRejoin(undefined)
         }
         if (isUnauthorized(error)) throw error
-        logRetry(kafka.log, error, failures, 'the heartbeat', { groupId })
+        logRetry(kafka, error, failures, 'the heartbeat', { groupId })
         failures += 1
         group.coordinator = null
         await recoverCluster(cluster, error, options.topics).catch(() => {})
@@ -415,7 +415,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         if (isUnauthorized(error) || error instanceof CallbackError || isFatal(error)) {
           return fail(error instanceof CallbackError ? error.cause : error)
         }
-        logRetry(kafka.log, error, failures, 'joining the group', { groupId })
+        logRetry(kafka, error, failures, 'joining the group', { groupId })
         const type = protocolType(error)
         if (type !== undefined && REJOIN_TYPES.has(type)) requestRejoin(type)
         group.coordinator = null

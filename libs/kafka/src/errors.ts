@@ -4,7 +4,8 @@ import type { ClientError } from './internals.ts'
  * - `deadline`: not acknowledged in time; the records may or may not be in the log.
  * - `too_large`: this record exceeds the topic's or the request's limit; it is not in the log.
  * - `rejected`: the broker refused it for good (code in the message).
- * - `unknown_topic`, `unauthorized`: wrong topic or credential; retrying does not help by itself.
+ * - `unknown_topic`: retrying does not help by itself.
+ * - `unauthorized`: the credential, or the way we connect, is refused; retrying does not help either.
  * - `closed`: the producer, consumer or reader was stopped.
  * - `not_empty`: an operation that needs a group without members found some.
  */
@@ -47,6 +48,7 @@ export function protocolType(error: unknown): string | undefined {
 }
 
 export function isUnauthorized(error: unknown): boolean {
+  if (error instanceof KafkaError) return error.code === 'unauthorized'
   const type = protocolType(error)
   if (type !== undefined && AUTH_TYPES.has(type)) return true
   let current = error as ClientError | undefined

@@ -401,7 +401,7 @@ export function createProducer(options: ProducerOptions): Producer {
       if (lane.entries.length > 0) ready.add(lane)
     }
     const attempt = Math.max(...failed.map(({ attempts }) => attempts - 1))
-    logRetry(kafka.log, error, attempt, 'sending')
+    logRetry(kafka, error, attempt, 'sending')
     recovery ??= recoverCluster(cluster, error, neededTopics())
       .catch(() => {})
       .finally(() => {

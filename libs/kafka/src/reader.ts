@@ -123,7 +123,7 @@ export function createReader(options: ReaderOptions): Reader {
       },
       onFatal: fail,
       onError: (error, attempt) =>
-        logRetry(kafka.log, error, attempt, 'reading', { topics: options.topics }),
+        logRetry(kafka, error, attempt, 'reading', { topics: options.topics }),
     },
   )
 
@@ -179,7 +179,7 @@ async function untilDone(
     } catch (error) {
       if (signal.aborted) return
       if (isUnauthorized(error)) return onFatal(error)
-      logRetry(kafka.log, error, attempt, 'starting to read', { topics })
+      logRetry(kafka, error, attempt, 'starting to read', { topics })
       await pause(backoffMs(attempt), signal)
       await recoverCluster(cluster, error, topics).catch(() => {})
     }

@@ -8,6 +8,7 @@ import {
   type ServiceRole,
   scramVerifier,
 } from './roles.ts'
+import type { Tls } from './tls.ts'
 import { withTryLock } from './try-lock.ts'
 
 /** Held in the maintenance database: roles are shared by all databases of a server. */
@@ -52,8 +53,12 @@ const revokedFunctions = [
 ] as const
 
 export type BootstrapOptions = {
-  /** URL of a superuser; its database is used for what concerns the whole server. */
+  /**
+   * URL of a superuser, or where a managed server has none to give, of a role that may create roles
+   * and databases; its database is used for what concerns the whole server.
+   */
   readonly adminUrl: string
+  readonly tls?: Tls
   readonly database: string
   /** A role that does not exist yet needs one; an existing role's is replaced. */
   readonly passwords: Readonly<Partial<Record<LoginRole, string>>>
@@ -61,13 +66,16 @@ export type BootstrapOptions = {
 
 /**
  * Makes the roles and the database where they are missing, and takes away what services must not
- * have. Safe to repeat and to run at once from several processes.
+ * have. Safe to repeat and to run at once from several processes. Answers what only a superuser could
+ * have taken away: false where the admin is none.
  */
-export async function bootstrap(options: BootstrapOptions): Promise<void> {
+export async function bootstrap(options: BootstrapOptions): Promise<{ isHardened: boolean }> {
   assertName(options.database)
-  await withClient(options.adminUrl, (client) =>
+  const how = options.tls === undefined ? {} : { tls: options.tls }
+  const work = (client: pg.Client) =>
     withTryLock(client, bootstrapLock, lockWaitMs, async () => {
-      await ensureRoles(client, options.passwords)
+      const isSuperuser = await readIsSuperuser(client)
+      await ensureRoles(client, options.passwords, isSuperuser)
       const known = await client.query('select from pg_database where datname = $1', [
         options.database,
       ])
@@ -75,18 +83,38 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
         await client.query(`create database ${options.database} owner weir_owner`)
       }
       await closeDatabase(client, options.database)
-      await withClient(withDatabase(options.adminUrl, options.database), hardenDatabase)
-    }),
-  )
+      if (!isSuperuser)
+        await asOwner(client, `grant connect on database ${options.database} to session_user`)
+      const inside = withDatabase(options.adminUrl, options.database)
+      await withClient(inside, isSuperuser ? hardenDatabase : closePublicSchema, how)
+      return { isHardened: isSuperuser }
+    })
+  return withClient(options.adminUrl, work, how)
 }
 
 /** Only our roles may connect, and no service may make temporary tables (not kept by a clone). */
 export async function closeDatabase(client: pg.Client, database: string): Promise<void> {
   assertName(database)
-  await client.query(`revoke all on database ${database} from public`)
-  await client.query(
+  await asOwner(
+    client,
+    `revoke all on database ${database} from public`,
     `grant connect on database ${database} to weir_migrator, ${SERVICE_ROLES.join(', ')}`,
   )
+}
+
+/** An admin who is no superuser may do as the owner does, but has nothing of the owner's by itself. */
+async function asOwner(client: pg.Client, ...statements: readonly string[]): Promise<void> {
+  await client.query('set role weir_owner')
+  try {
+    for (const statement of statements) await client.query(statement)
+  } finally {
+    await client.query('reset role')
+  }
+}
+
+async function readIsSuperuser(client: pg.Client): Promise<boolean> {
+  const reply = await client.query('select rolsuper from pg_roles where rolname = session_user')
+  return reply.rows[0]?.rolsuper === true
 }
 
 /** The same URL with another database. */
@@ -99,6 +127,7 @@ export function withDatabase(url: string, database: string): string {
 async function ensureRoles(
   client: pg.Client,
   passwords: BootstrapOptions['passwords'],
+  isSuperuser: boolean,
 ): Promise<void> {
   const reply = await client.query<{ rolname: string }>('select rolname from pg_roles')
   const known = new Set(reply.rows.map((row) => row.rolname))
@@ -122,6 +151,7 @@ async function ensureRoles(
   const option = (version.rows[0]?.major ?? 0) >= 16 ? ' with inherit false, set true' : ''
   await client.query(`grant weir_owner to weir_migrator${option}`)
   await client.query(`grant weir_definer to weir_owner${option}`)
+  if (!isSuperuser) await client.query(`grant weir_owner to current_user${option}`)
   for (const role of SERVICE_ROLES) {
     const own = keyedRoles.includes(role) ? { ...settings, ...keyedSettings } : settings
     for (const [name, value] of Object.entries(own)) {
@@ -143,6 +173,11 @@ async function hardenDatabase(client: pg.Client): Promise<void> {
   await client.query('revoke all on schema public from public')
   await client.query('grant usage, create on schema public to weir_owner')
   await client.query('commit')
+}
+
+/** What is left of the hardening where nobody is a superuser. */
+function closePublicSchema(client: pg.Client): Promise<void> {
+  return asOwner(client, 'revoke all on schema public from public')
 }
 
 function assertName(database: string): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { withClient } from './client.ts'
+import type { Tls } from './tls.ts'
 import { withTryLock } from './try-lock.ts'
 
 const migrationLock = 0x77656972_02
@@ -26,6 +27,7 @@ export type Migration = {
 export type MigrateOptions = {
   /** URL of weir_migrator; never through a pooler, the lock belongs to the session. */
   readonly url: string
+  readonly tls?: Tls
   readonly directory: string
   /** Told of each file that was applied. */
   readonly onApplied?: (name: string, ms: number) => void
@@ -62,7 +64,7 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations(options.directory)
-  return withClient(options.url, (client) =>
+  const work = (client: pg.Client) =>
     withTryLock(client, migrationLock, lockWaitMs, async () => {
       // Uniform ownership. The only place in Weir where a session changes its role.
       await client.query('set role weir_owner')
@@ -77,8 +79,8 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
         options.onApplied?.(each.name, performance.now() - start)
       }
       return pending.map((each) => each.name)
-    }),
-  )
+    })
+  return withClient(options.url, work, options.tls === undefined ? {} : { tls: options.tls })
 }
 
 async function findPending(client: pg.Client, migrations: Migration[]): Promise<Migration[]> {

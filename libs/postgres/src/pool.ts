@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { type Tls, toSsl } from './tls.ts'
 
 /** A pool of connections of one database role; checked out by `transaction.ts` alone. */
 export type Pool = pg.Pool
@@ -6,8 +7,8 @@ export type Pool = pg.Pool
 export type PoolOptions = {
   /** postgres://role:password@host:port/database */
   readonly url: string
-  /** Certificates for TLS, as node:tls takes them; `true` for the system's authorities. */
-  readonly tls?: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  /** Absent: no TLS. */
+  readonly tls?: Tls
   readonly max: number
   readonly applicationName: string
   /** Bounds every statement at the server. */
@@ -39,7 +40,7 @@ export function createPool(options: PoolOptions): Pool {
   const statementMs = options.statementTimeoutMs ?? statementTimeoutMs
   const pool = new pg.Pool({
     connectionString: options.url,
-    ...(options.tls === undefined ? {} : { ssl: options.tls }),
+    ssl: toSsl(options.url, options.tls),
     max: options.max,
     application_name: options.applicationName,
     pipeline: true,

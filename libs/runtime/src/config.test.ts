@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError, readConfig } from './config.ts'
 import { flag, list, oneOf, optional, ratio, secret, text, url, whole } from './settings.ts'
-import { kafkaSettings, toKafkaConnection } from './shared-settings.ts'
 
 const settings = {
   name: text('A_NAME'),
@@ -86,22 +85,4 @@ test('a secret may come from a file, and is in no message', () => {
 test('a password in an address is not shown', () => {
   const [fault] = faultsOf({ A_NAME: 'x', A_URL: 'ftp://user:pass@host' })
   assert.ok(fault !== undefined && !fault.includes('pass@'))
-})
-
-test('the Kafka settings become a connection', () => {
-  const plain = readConfig(kafkaSettings, { WEIR_KAFKA_BROKERS: 'a:9092,b:9092' })
-  assert.deepEqual(toKafkaConnection(plain), { brokers: ['a:9092', 'b:9092'] })
-  const secured = readConfig(kafkaSettings, {
-    WEIR_KAFKA_BROKERS: 'a:9092',
-    WEIR_KAFKA_TLS_CA: 'PEM',
-    WEIR_KAFKA_SASL_MECHANISM: 'scram-sha-512',
-    WEIR_KAFKA_SASL_USERNAME: 'u',
-    WEIR_KAFKA_SASL_PASSWORD: 'p',
-  })
-  assert.deepEqual(toKafkaConnection(secured), {
-    brokers: ['a:9092'],
-    ssl: { ca: 'PEM' },
-    sasl: { mechanism: 'scram-sha-512', username: 'u', password: 'p' },
-  })
-  assert.throws(() => readConfig(kafkaSettings, { WEIR_KAFKA_BROKERS: 'a' }), ConfigError)
 })

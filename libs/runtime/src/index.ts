@@ -1,4 +1,13 @@
 export { type Config, ConfigError, readConfig, type Settings } from './config.ts'
+export {
+  type KafkaConnection,
+  kafkaSettings,
+  type PostgresConnection,
+  postgresSettings,
+  type TlsOptions,
+  toKafkaConnection,
+  toPostgresConnection,
+} from './connection-settings.ts'
 export { DeadlineError, withDeadline } from './deadline.ts'
 export { createHealth, type Health, type HealthReport, type ReadyCheck } from './health.ts'
 export { type HealthServer, startHealthServer } from './health-server.ts'
@@ -38,15 +47,7 @@ export {
   url,
   whole,
 } from './settings.ts'
-export {
-  httpSettings,
-  type KafkaConnection,
-  kafkaSettings,
-  logSettings,
-  postgresSettings,
-  telemetrySettings,
-  toKafkaConnection,
-} from './shared-settings.ts'
+export { httpSettings, logSettings, telemetrySettings } from './shared-settings.ts'
 export {
   activeTraceparent,
   failSpan,

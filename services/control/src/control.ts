@@ -22,7 +22,13 @@ import {
   type Pool,
   withTenant,
 } from '@weir/postgres'
-import { type Config, type Logger, type ReadyCheck, toKafkaConnection } from '@weir/runtime'
+import {
+  type Config,
+  type Logger,
+  type ReadyCheck,
+  toKafkaConnection,
+  toPostgresConnection,
+} from '@weir/runtime'
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
 import type { controlSettings } from './config.ts'
@@ -98,8 +104,7 @@ export function createControl(
     throw new Error(`WEIR_MASTER_KEY has less than ${MASTER_KEY_BYTES_MIN} bytes`)
   }
   const pool = createPool({
-    url: config.postgresUrl,
-    ...(config.postgresTlsCa === undefined ? {} : { tls: { ca: config.postgresTlsCa } }),
+    ...toPostgresConnection(config),
     max: config.poolSize,
     applicationName: 'weir-control',
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
@@ -160,7 +165,12 @@ export function createControl(
   }
 
   async function start(): Promise<void> {
-    await checkRole(pool, 'weir_control')
+    await checkRole(pool, 'weir_control', {
+      ...(config.postgresManaged && {
+        onMayCall: (functions) =>
+          log.warn({ functions }, 'the database role may call what it must not'),
+      }),
+    })
     await admin.createTopics(topics.platformSpecs(EVENT_PARTITIONS))
     await producer.connect()
     readers.push(

@@ -11,6 +11,7 @@ import {
   secret,
   startHealthServer,
   toKafkaConnection,
+  toPostgresConnection,
 } from '@weir/runtime'
 import { startLedger } from './ledger.ts'
 
@@ -31,13 +32,17 @@ await runService('ledger', async ({ log, health, fail }) => {
     port: config.httpPort,
   })
   const pool = createPool({
-    url: config.postgresUrl,
-    ...(config.postgresTlsCa !== undefined && { tls: { ca: config.postgresTlsCa } }),
+    ...toPostgresConnection(config),
     max: 6,
     applicationName: 'weir-ledger',
     onError: (error) => log.warn({ err: error }, 'a database connection broke'),
   })
-  await checkRole(pool)
+  await checkRole(pool, 'weir_ledger', {
+    ...(config.postgresManaged && {
+      onMayCall: (functions) =>
+        log.warn({ functions }, 'the database role may call what it must not'),
+    }),
+  })
   const ledger = await startLedger({
     kafka: connectKafka({ ...toKafkaConnection(config), clientId: 'weir-ledger', log }),
     pool,
