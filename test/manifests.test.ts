@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { platformProcesses } from '../deploy/local/processes.ts'
 import { KAFKA_IMAGE, POSTGRES_IMAGE } from './support/containers.ts'
+import { findSchemaFaults } from './support/kubernetes-schemas.ts'
+import { buildKustomization } from './support/kustomize.ts'
 import {
   clusterObjects,
   composeServices,
@@ -253,14 +255,79 @@ test('a secret that a workload mounts is in the template, with the files that it
       const files = env
         .map(({ value }: Document) => value)
         .filter((value: unknown) => typeof value === 'string' && value.startsWith(mount.mountPath))
+      const references = env.flatMap(({ valueFrom }: Document) => valueFrom?.secretKeyRef ?? [])
+      for (const { name, optional } of references)
+        assert.deepEqual([name, optional], [volume.secret.secretName, true])
+      const keys = references.map(({ key }: Document) => join(mount.mountPath, key))
       assert.deepEqual(
-        files.toSorted(),
+        [...files, ...keys].toSorted(),
         Object.keys(secret.stringData)
           .map((key) => join(mount.mountPath, key))
           .toSorted(),
         workload.metadata.name,
       )
     }
+  }
+})
+
+const isOfCluster = ({ apiVersion = '' }: Document) =>
+  apiVersion !== '' && !apiVersion.startsWith('kustomize.config.k8s.io/')
+
+test('every object of the cluster keeps to the schema of its kind, to the last field', async () => {
+  const own = objects.filter((object) => !Array.isArray(object) && isOfCluster(object))
+  const kinds = new Set(own.map(({ kind }) => kind))
+  for (const kind of [
+    'Deployment',
+    'Job',
+    'NetworkPolicy',
+    'PodDisruptionBudget',
+    'ServiceMonitor',
+  ])
+    assert.ok(kinds.has(kind), kind)
+  for (const object of own)
+    assert.deepEqual(await findSchemaFaults(object), [], `${object.kind} ${object.metadata.name}`)
+})
+
+test('a field that no schema knows, or of the wrong type, is found', async () => {
+  const find = (kind: string) => structuredClone(objects.find((object) => object.kind === kind))
+  const [deployment, monitor, budget] = ['Deployment', 'ServiceMonitor', 'PodDisruptionBudget'].map(
+    find,
+  )
+  deployment.spec.template.spec.containers[0].securityContext = { runAsNonRot: true }
+  monitor.spec.endpoints[0].intervall = '15s'
+  budget.spec.selector.matchLabel = {}
+  const wrong = find('Deployment')
+  wrong.spec.template.spec.containers[0].ports[0].containerPort = '8080'
+  const unknown = { apiVersion: 'apps/v1', kind: 'Deploymnet', metadata: { name: 'x' } }
+  const faults = await Promise.all(
+    [deployment, monitor, budget, wrong, unknown].map(findSchemaFaults),
+  )
+  assert.deepEqual(faults.slice(0, 3), [
+    ['/spec/template/spec/containers/0/securityContext/runAsNonRot: no such field'],
+    ['/spec/endpoints/0/intervall: no such field'],
+    ['/spec/selector/matchLabel: no such field'],
+  ])
+  assert.match(String(faults[3]), /containerPort must be integer/)
+  assert.match(String(faults[4]), /there is no schema of apps\/v1 Deploymnet/)
+})
+
+test('what kustomize makes of the overlay keeps to the schemas too', async (t) => {
+  const built = buildKustomization('deploy/k8s/overlays/managed')
+  if (built === undefined) return t.skip('neither kustomize nor kubectl is in PATH')
+  for (const object of built)
+    assert.deepEqual(await findSchemaFaults(object), [], `${object.kind} ${object.metadata.name}`)
+  const config = built.find(({ kind }) => kind === 'ConfigMap')
+  for (const workload of built.filter(({ kind }) => kind === 'Deployment' || kind === 'Job')) {
+    const { env = [], envFrom = [] } = containerOf(workload)
+    const names = env.map(({ name }: Document) => name)
+    const { name } = workload.metadata
+    const isStage = name.startsWith('weir-stage-')
+    const isDatabase = name !== 'weir-watchdog' && !isStage
+    assert.equal(names.includes('WEIR_POSTGRES_TLS_CA_FILE'), isDatabase, name)
+    if (workload.kind === 'Job') continue
+    for (const variable of ['WEIR_KAFKA_SASL_USERNAME', 'WEIR_KAFKA_TLS_CA_FILE'])
+      assert.ok(names.includes(variable), `${name}: ${variable}`)
+    assert.deepEqual(envFrom, [{ configMapRef: { name: config.metadata.name } }], name)
   }
 })
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectKafka, createAdmin, type KafkaConfig } from '@weir/kafka'
 import { prepareKafka } from '../../deploy/local/kafka.ts'
@@ -23,6 +23,8 @@ export type SecureKafkaOptions = {
 }
 
 const STOP_MS = 20_000
+/** A busy machine takes its time for the first handshakes. */
+const READY_MS = 300_000
 const MECHANISM = 'SCRAM-SHA-512'
 
 /**
@@ -31,6 +33,7 @@ const MECHANISM = 'SCRAM-SHA-512'
  */
 export async function startSecureKafka(options: SecureKafkaOptions): Promise<SecureKafka> {
   const { home, authority, users } = options
+  mkdirSync(home, { recursive: true })
   const server = authority.issue('broker', ['localhost'])
   const store = join(home, 'broker.pem')
   const trust = join(home, 'ca.pem')
@@ -68,6 +71,9 @@ export async function startSecureKafka(options: SecureKafkaOptions): Promise<Sec
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:operator',
       'allow.everyone.if.no.acl.found': 'false',
+      // It is not killed here, so nobody waits for its end.
+      'broker.session.timeout.ms': '9000',
+      'broker.heartbeat.interval.ms': '2000',
     },
     formatOptions: Object.entries(users).flatMap(([name, secret]) =>
       [MECHANISM, 'SCRAM-SHA-256'].flatMap((mechanism) => [
@@ -99,7 +105,7 @@ export async function startSecureKafka(options: SecureKafkaOptions): Promise<Sec
   const supervisor = createSupervisor({ home })
   const stop = () => supervisor.stopAll(STOP_MS)
   try {
-    await supervisor.add({ ...spec, isReady, restart: false })
+    await supervisor.add({ ...spec, isReady, readyTimeoutMs: READY_MS, restart: false })
   } catch (error) {
     await stop()
     throw error

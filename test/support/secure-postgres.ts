@@ -13,6 +13,7 @@ export type SecurePostgres = {
 }
 
 const STOP_MS = 15_000
+const READY_MS = 300_000
 const HBA = ['127.0.0.1/32', '::1/128']
   .map((network) => `hostssl all all ${network} scram-sha-256\n`)
   .join('')
@@ -41,6 +42,7 @@ export async function startSecurePostgres(options: {
     await supervisor.add({
       ...spec,
       argv: [program, ...flags, '-c', 'ssl=on', '-c', 'password_encryption=scram-sha-256'],
+      readyTimeoutMs: READY_MS,
       restart: false,
     })
   } catch (error) {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { startServer } from '@weir/client/test-server'
 import { createTopics } from '@weir/contracts'
 import { parse, parseAllDocuments } from 'yaml'
+import { findSchemaFaults } from '../../../test/support/kubernetes-schemas.ts'
 import { runCli } from '../test/support.ts'
 
 const stage = {
@@ -75,7 +76,9 @@ test('for Kubernetes it is a Deployment, a budget for disruptions and a NetworkP
   }
   assert.deepEqual(budget.spec.selector.matchLabels, matchLabels)
   assert.deepEqual(policy.spec.podSelector.matchLabels, matchLabels)
-  assert.deepEqual(policy.spec.egress.at(-1), { ports: [{ port: 9093, protocol: 'TCP' }] })
+  assert.deepEqual(policy.spec.egress.at(-1), {
+    ports: [4318, 9093].map((port) => ({ port, protocol: 'TCP' })),
+  })
   const [container] = deployment.spec.template.spec.containers
   assert.equal(container.image, 'i:1')
   assert.deepEqual(container.resources, stage.spec.resources)
@@ -114,4 +117,37 @@ test('where its registration says how many there may be, KEDA follows the lag of
       },
     })),
   )
+})
+
+const scalable = { ...stage, spec: { ...stage.spec, replicas: { min: 1, max: 12 } } }
+
+async function renderAll(t: Context, ...flags: string[]) {
+  const { status, out } = await renderOf(t, scalable, '--target', 'k8s', ...flags)
+  assert.equal(status, 0)
+  // biome-ignore lint/suspicious/noExplicitAny: documents of several shapes
+  return parseAllDocuments(out).map((document) => document.toJS()) as any[]
+}
+
+test('what is rendered keeps to the schemas of Kubernetes and KEDA, to the last field', async (t) => {
+  const documents = await renderAll(t, '--kafka-secret', 'account')
+  assert.deepEqual(
+    documents.map(({ kind }) => kind),
+    ['Deployment', 'PodDisruptionBudget', 'NetworkPolicy', 'TriggerAuthentication', 'ScaledObject'],
+  )
+  for (const document of documents) assert.deepEqual(await findSchemaFaults(document), [])
+})
+
+test('the account at the brokers comes from a Secret, only by name, for KEDA too', async (t) => {
+  const documents = await renderAll(t, '--kafka-secret', 'account')
+  const { env } = documents[0].spec.template.spec.containers[0]
+  const refOf = (wanted: string) =>
+    env.find(({ name }: { name: string }) => name === wanted).valueFrom.secretKeyRef
+  assert.deepEqual(refOf('WEIR_KAFKA_SASL_PASSWORD'), { name: 'account', key: 'password' })
+  assert.deepEqual(refOf('WEIR_KAFKA_TLS_CA'), { name: 'account', key: 'ca.pem', optional: true })
+  const [authentication, scaler] = documents.slice(-2)
+  for (const { name } of authentication.spec.secretTargetRef) assert.equal(name, 'account')
+  for (const { authenticationRef, metadata } of scaler.spec.triggers) {
+    assert.deepEqual(authenticationRef, { name: authentication.metadata.name })
+    assert.deepEqual([metadata.sasl, metadata.tls], ['scram_sha512', 'enable'])
+  }
 })

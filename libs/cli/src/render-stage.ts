@@ -6,6 +6,8 @@ export type RenderOptions = {
   /** `host:port`, comma separated, as the containers see them. */
   readonly brokers: string
   readonly namespace: string
+  /** Kubernetes: Secret with `username`, `password` and, where needed, `ca.pem` for the brokers. */
+  readonly kafkaSecret?: string
 }
 
 const PORT = 9_464
@@ -87,16 +89,17 @@ function scaleOf({ spec, partitions }: Stage): { min: number; max: number } | un
  * half of what may be in flight at the stage waits. Two more or less at a time, with time between:
  * every change of instances divides the partitions anew.
  */
-function toScaledObject(
+function toScaler(
   stage: Stage,
-  brokers: string,
-  metadata: object,
+  { brokers, kafkaSecret }: RenderOptions,
+  metadata: { readonly name: string },
   { min, max }: { min: number; max: number },
-): unknown {
+): unknown[] {
+  const authentication = { authenticationRef: { name: metadata.name } }
   const topics = createTopics(stage.spec.env?.WEIR_PREFIX)
   const lagThreshold = Math.max(1, Math.floor(stage.inFlightMax / (2 * max)))
   const steps = { policies: [{ type: 'Pods', value: 2, periodSeconds: 30 }] }
-  return {
+  const object = {
     apiVersion: 'keda.sh/v1alpha1',
     kind: 'ScaledObject',
     metadata,
@@ -123,18 +126,45 @@ function toScaledObject(
           lagThreshold: String(lagThreshold),
           // A group that has lost its offsets is for its operator, not for more instances.
           offsetResetPolicy: 'earliest',
+          ...(kafkaSecret !== undefined && { sasl: 'scram_sha512', tls: 'enable' }),
         },
+        ...(kafkaSecret !== undefined && authentication),
       })),
+    },
+  }
+  return kafkaSecret === undefined ? [object] : [toAuthentication(kafkaSecret, metadata), object]
+}
+
+/** Lets KEDA ask the brokers with the stage's own account, which may see its group and no other. */
+function toAuthentication(secret: string, metadata: object): unknown {
+  const from = (parameter: string, key: string) => ({ parameter, name: secret, key })
+  return {
+    apiVersion: 'keda.sh/v1alpha1',
+    kind: 'TriggerAuthentication',
+    metadata,
+    spec: {
+      secretTargetRef: [
+        from('username', 'username'),
+        from('password', 'password'),
+        from('ca', 'ca.pem'),
+      ],
     },
   }
 }
 
-/** A Deployment, what keeps it up while nodes are drained, what it may talk to, how it grows. */
+/**
+ * A Deployment, what keeps it up while nodes are drained, what it may talk to, how it grows. The
+ * labels are those by which deploy/k8s/base knows a stage.
+ */
 export function toKubernetes(stage: Stage, options: RenderOptions): readonly unknown[] {
   const { image, brokers, namespace } = options
   const name = resourceName(stage.ref)
   const scale = scaleOf(stage)
-  const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'weir' }
+  const labels = {
+    'app.kubernetes.io/name': name,
+    'app.kubernetes.io/part-of': 'weir',
+    'weir.dev/role': 'stage',
+  }
   const selector = { matchLabels: { 'app.kubernetes.io/name': name } }
   const metadata = { name, namespace, labels }
   const env = Object.entries(environment(stage, brokers)).map(([key, value]) => ({
@@ -145,8 +175,11 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
   const container = {
     name: 'stage',
     image,
+    // What the whole installation shares; what is said here counts more.
+    envFrom: [{ configMapRef: { name: 'weir-config', optional: true } }],
     env: [
       ...env,
+      ...kafkaAccount(options.kafkaSecret),
       { name: 'WEIR_STAGE_KEY', valueFrom: { secretKeyRef: { name, key: 'stage-key' } } },
     ],
     ports: [{ name: 'http', containerPort: PORT }],
@@ -159,6 +192,7 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
   }
   return [
     {
@@ -178,6 +212,7 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
             terminationGracePeriodSeconds: STOP_SECONDS,
             securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
             containers: [container],
+            volumes: [{ name: 'tmp', emptyDir: { medium: 'Memory', sizeLimit: '32Mi' } }],
           },
         },
       },
@@ -203,14 +238,31 @@ export function toKubernetes(stage: Stage, options: RenderOptions): readonly unk
               { port: 53, protocol: 'TCP' },
             ],
           },
-          { ports: brokerPorts(brokers).map((port) => ({ port, protocol: 'TCP' })) },
+          // The collector of traces, and the brokers.
+          { ports: [4_318, ...brokerPorts(brokers)].map((port) => ({ port, protocol: 'TCP' })) },
         ],
       },
     },
-    ...(scale === undefined ? [] : [toScaledObject(stage, brokers, metadata, scale)]),
+    ...(scale === undefined ? [] : toScaler(stage, options, metadata, scale)),
   ]
 }
 
 function brokerPorts(brokers: string): number[] {
   return [...new Set(brokers.split(',').map((broker) => Number(broker.split(':').at(-1))))]
+}
+
+/** TLS and SCRAM, as deploy/k8s/overlays/managed has it; an authority need not be in the Secret. */
+function kafkaAccount(secret: string | undefined): unknown[] {
+  if (secret === undefined) return []
+  const from = (name: string, key: string, optional = false) => ({
+    name,
+    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional }) } },
+  })
+  return [
+    { name: 'WEIR_KAFKA_TLS', value: 'true' },
+    { name: 'WEIR_KAFKA_SASL_MECHANISM', value: 'scram-sha-512' },
+    from('WEIR_KAFKA_SASL_USERNAME', 'username'),
+    from('WEIR_KAFKA_SASL_PASSWORD', 'password'),
+    from('WEIR_KAFKA_TLS_CA', 'ca.pem', true),
+  ]
 }

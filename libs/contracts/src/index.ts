@@ -1,3 +1,10 @@
+export {
+  type Access,
+  PLATFORM_ROLES,
+  type PlatformRole,
+  platformAccess,
+  stageAccess,
+} from './access.ts'
 export { canonicalJson } from './canonical.ts'
 export {
   DISPATCHER_KEY,

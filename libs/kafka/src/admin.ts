@@ -1,3 +1,4 @@
+import { type Acl, anyOf, fromProtocol, toProtocol } from './acl.ts'
 import { createAllCommitted } from './all-committed.ts'
 import { backoffMs, closeCluster, pause, recoverCluster } from './cluster.ts'
 import { CLIENT_RETRY, type Kafka } from './connect.ts'
@@ -47,6 +48,10 @@ export type Admin = {
   deleteGroup(groupId: string): Promise<void>
   /** Deletes the records before each offset, for all readers, for good. */
   deleteRecords(topic: string, before: Readonly<Record<number, number>>): Promise<void>
+  /** The ACLs there are for a principal that we know the kind of; others are left out. */
+  listAcls(principal: string): Promise<Acl[]>
+  /** What exists is left as it is. */
+  createAcls(acls: readonly Acl[]): Promise<void>
   disconnect(): Promise<void>
 }
 
@@ -220,6 +225,16 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
           })),
         }),
       ),
+
+    listAcls: (principal) =>
+      attempt(`ACLs of ${principal}`, async () =>
+        fromProtocol(await client.describeAcls(anyOf(principal))),
+      ),
+
+    createAcls: (acls) =>
+      attempt('create ACLs', async () => {
+        if (acls.length > 0) await client.createAcls({ acl: acls.map(toProtocol) })
+      }),
 
     disconnect: async () => {
       stopping.abort()

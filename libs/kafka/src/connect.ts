@@ -106,7 +106,8 @@ export function connectKafka(config: KafkaConfig): Kafka {
         isolationLevel: 0,
       })
       const connect = cluster.connect.bind(cluster)
-      cluster.connect = async () => {
+      let connecting: Promise<void> | undefined
+      const connectOnce = async () => {
         try {
           await connect()
           connections.haveWorked = true
@@ -117,6 +118,14 @@ export function connectKafka(config: KafkaConfig): Kafka {
           if (explanation?.isCertain !== true || connections.haveWorked) throw error
           throw new KafkaError('unauthorized', explanation.sentence, error)
         }
+      }
+      // Once however many ask at once: the client would open a connection for each, and know only the
+      // last of them when it closes.
+      cluster.connect = () => {
+        connecting ??= connectOnce().finally(() => {
+          connecting = undefined
+        })
+        return connecting
       }
       return cluster
     },

@@ -63,10 +63,17 @@ export function isUnauthorized(error: unknown): boolean {
 export function toKafkaError(error: unknown, doing: string): KafkaError {
   if (error instanceof KafkaError) return error
   const type = protocolType(error)
-  const message = `${doing}: ${error instanceof Error ? error.message : String(error)}`
+  const message = `${doing}: ${messageOf(error)}`
   if (isUnauthorized(error)) return new KafkaError('unauthorized', message, error)
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'INVALID_TOPIC_EXCEPTION') {
     return new KafkaError('unknown_topic', message, error)
   }
   return new KafkaError('rejected', message, error)
+}
+
+/** What several topics were refused for is in a list beside a message that says nothing. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const [first] = (error as ClientError).errors ?? []
+  return first === undefined ? error.message : `${error.message}: ${first.message}`
 }

@@ -1,3 +1,4 @@
+export type { Acl } from './acl.ts'
 export { type Admin, createAdmin, type NewTopic } from './admin.ts'
 export {
   connectKafka,

@@ -106,6 +106,17 @@ export type ConsumerGroup = {
 
 export type ClientLogger = { namespace(name: string): ClientLogger }
 
+/** An ACL in the numbers of the protocol. */
+export type ClientAcl = {
+  resourceType: number
+  resourceName: string
+  resourcePatternType: number
+  principal: string
+  host: string
+  operation: number
+  permissionType: number
+}
+
 export type ClientAdmin = {
   createTopics(options: {
     topics: {
@@ -123,6 +134,13 @@ export type ClientAdmin = {
   }): Promise<void>
   deleteTopics(options: { topics: string[]; timeout?: number }): Promise<void>
   deleteGroups(groupIds: string[]): Promise<unknown>
+  createAcls(options: { acl: ClientAcl[] }): Promise<boolean>
+  describeAcls(filter: Partial<ClientAcl>): Promise<{
+    resources: (Pick<ClientAcl, 'resourceType' | 'resourceName'> & {
+      resourcePatternType: number
+      acls: Pick<ClientAcl, 'principal' | 'host' | 'operation' | 'permissionType'>[]
+    })[]
+  }>
   deleteTopicRecords(options: {
     topic: string
     partitions: { partition: number; offset: string }[]

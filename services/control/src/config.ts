@@ -21,5 +21,8 @@ export const controlSettings = {
   operatorKey: secret('WEIR_OPERATOR_KEY'),
   /** For the links that operators get with a job. */
   jaegerUrl: optional(url('WEIR_JAEGER_URL', ['http:', 'https:'])),
+  /** Of the topics that control makes; default the brokers' own. */
+  topicReplication: optional(whole('WEIR_KAFKA_REPLICATION', { min: 1, max: 32 })),
+  topicInSyncMin: optional(whole('WEIR_KAFKA_MIN_IN_SYNC', { min: 1, max: 32 })),
   poolSize: whole('WEIR_POSTGRES_POOL', { default: 10, min: 2, max: 200 }),
 } as const

@@ -39,6 +39,7 @@ import { createInputChecker, type InputChecker } from './inputs/input-checker.ts
 import { readChange } from './jobs/changes.ts'
 import { createPlans, type Plans } from './jobs/plans.ts'
 import { createWaiters, type Waiters } from './jobs/waiters.ts'
+import { withReplication } from './kafka/replication.ts'
 import { type ControlMetrics, createControlMetrics } from './metrics.ts'
 import { createInstances, type Instances } from './stages/instances.ts'
 import { createStageControl, type StageControl } from './stages/stage-control.ts'
@@ -112,7 +113,7 @@ export function createControl(
   const kafka = connectKafka({ ...toKafkaConnection(config), clientId: 'weir-control', log })
   const topics = createTopics(config.prefix)
   const producer = createProducer({ kafka })
-  const admin = createAdmin({ kafka })
+  const admin = withReplication(createAdmin({ kafka }), config)
   const waiters = createWaiters()
   const metrics = createControlMetrics(waiters.size)
   const instances = createInstances()

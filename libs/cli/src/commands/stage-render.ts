@@ -9,6 +9,7 @@ type RenderFlags = {
   readonly image?: string
   readonly brokers?: string
   readonly namespace?: string
+  readonly kafkaSecret?: string
 }
 
 export const renderStage: Run<RenderFlags> = async (context, flags) => {
@@ -28,7 +29,13 @@ export const renderStage: Run<RenderFlags> = async (context, flags) => {
       hint: 'give one with --image',
     })
   }
-  const options = { image, brokers, namespace }
+  const { kafkaSecret } = flags
+  const options = {
+    image,
+    brokers,
+    namespace,
+    ...(kafkaSecret !== undefined && { kafkaSecret }),
+  }
   if (target === 'compose') {
     out.line((await toYaml(toCompose(stage, options))).trimEnd())
     return

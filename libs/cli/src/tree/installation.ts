@@ -175,6 +175,10 @@ const stageCommands: readonly CommandSpec[] = [
       { flags: '--image <image>', text: 'instead of the registered one' },
       { flags: '--brokers <list>', text: 'Kafka brokers as the containers see them (kafka:9092)' },
       { flags: '--namespace <name>', text: 'k8s: namespace (weir)' },
+      {
+        flags: '--kafka-secret <name>',
+        text: 'k8s: Secret with username, password and ca.pem for the brokers',
+      },
     ],
     examples: [['weir stage render locate@1 --target k8s | kubectl apply -f -', 'deploy it']],
     isRemote: true,
