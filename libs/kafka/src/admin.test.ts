@@ -102,7 +102,8 @@ test('offsets of many groups come in one call, as each has committed them', asyn
   const [even] = groups
   const one = found.get(even?.groupId ?? '')?.find(({ offset }) => offset !== null)
   assert.deepEqual(one, { topic: second, partition: 1, offset: 0, metadata })
-  for (const { groupId } of groups) await admin.deleteGroup(groupId).catch(() => {})
+  // Half of them have never been there: to delete those is no error.
+  for (const { groupId } of groups) await admin.deleteGroup(groupId)
 })
 
 test('the time of a record is what the log has for its offset', async () => {

@@ -60,6 +60,12 @@ const NOT_EMPTY_TYPES = new Set(['UNKNOWN_MEMBER_ID', 'NON_EMPTY_GROUP', 'ILLEGA
 /** Known by the client as final, but passing: what a broker says while it starts or hands over. */
 const PASSING_TYPES = new Set(['NOT_CONTROLLER', 'REQUEST_TIMED_OUT', 'COORDINATOR_NOT_AVAILABLE'])
 
+/** Deleting what is not there is done already. */
+function isGroupGone(error: unknown): boolean {
+  const { groups } = error as { groups?: readonly { error?: { type?: string } }[] }
+  return groups?.every((group) => group.error?.type === 'GROUP_ID_NOT_FOUND') ?? false
+}
+
 /** Administrative calls over one connection, opened by the first of them. Each has 30 s. */
 export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
   const cluster = kafka.createCluster()
@@ -211,7 +217,9 @@ export function createAdmin({ kafka }: { readonly kafka: Kafka }): Admin {
     deleteGroup: async (groupId) => {
       await attempt(`delete group ${groupId}`, async () => {
         await cluster.refreshMetadataIfNecessary()
-        await client.deleteGroups([groupId])
+        await client.deleteGroups([groupId]).catch((error: unknown) => {
+          if (!isGroupGone(error)) throw error
+        })
       })
     },
 
