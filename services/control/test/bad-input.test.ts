@@ -180,7 +180,6 @@ test('unknown addresses are not found, known ones with another method say which 
     '/v1',
     '/v1/dead-letters',
     '/v1/replays',
-    '/v1/flow',
     '/favicon.ico',
   ]) {
     assertProblem(await api.call('GET', path, { key: acme.key }), 'not_found', path)
