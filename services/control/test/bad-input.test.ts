@@ -175,13 +175,7 @@ test('ids, cursors and headers that are forged are refused or not found, never a
 })
 
 test('unknown addresses are not found, known ones with another method say which they know', async () => {
-  for (const path of [
-    '/v2/jobs',
-    '/v1',
-    '/v1/dead-letters',
-    '/v1/replays',
-    '/favicon.ico',
-  ]) {
+  for (const path of ['/v2/jobs', '/v1', '/v1/dead-letters', '/v1/replays', '/favicon.ico']) {
     assertProblem(await api.call('GET', path, { key: acme.key }), 'not_found', path)
   }
   const id = '0192f3a0-0000-7000-8000-000000000001'
