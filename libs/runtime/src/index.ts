@@ -1,3 +1,4 @@
+export { type Bell, createBell } from './bell.ts'
 export { type Config, ConfigError, readConfig, type Settings } from './config.ts'
 export {
   type KafkaConnection,
