@@ -8,7 +8,7 @@ import {
   type KafkaError,
   type TopicPartition,
 } from '@weir/kafka'
-import type { Logger } from '@weir/runtime'
+import { type Bell, createBell, type Logger } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
 import type { EngineClock } from './clock.ts'
 import { createCommitLoop } from './commit-loop.ts'
@@ -63,11 +63,14 @@ const RESTORE_PAUSE_MS = 1_000
 const JOIN_BYTES_MAX = 256 * 1024 * 1024
 /** Beyond the grace: for what tasks have sent at its end, and its commit. */
 const FLUSH_MS = 3_000
-const POLL_MS = 5
+/** Between two looks at what nothing tells of: a confirmed membership, a group that is divided. */
+const LOOK_MS = 50
 
 export function createConsumption(options: ConsumptionOptions): Consumption {
   const { topics, stage, clock, log, sender, tasks, counters, sessionTimeoutMs } = options
   const runners = new Map<string, PartitionRunner>()
+  /** One for each settling that is under way. */
+  const settling = new Set<Bell>()
   const lanes = new Map<string, Lane>(
     options.lanes.map((lane) => [topics.input(stage.ref, lane), lane]),
   )
@@ -134,6 +137,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   const changed = () => {
     commits.touch()
     wakeTick(TICK_BUSY_MS)
+    for (const bell of settling) bell.ring()
   }
 
   const isCurrent = (runner: PartitionRunner, under: number) =>
@@ -204,6 +208,8 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     async onHandOver(partitions) {
       const going = partitions.flatMap((at) => runners.get(keyOf(at)) ?? [])
       for (const runner of going) runner.windUp()
+      // The generation under which this is committed is told in the same turn.
+      await Promise.resolve()
       await settle(going, options.graceMs + FLUSH_MS)
     },
     async onRebalancing() {
@@ -256,18 +262,11 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   /** Waits until nothing of the partitions is under way and where they stand is committed. */
   const settle = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
     const untilMs = clock.monotonicMs() + withinMs
-    const isQuiet = () => {
-      // What waits to be sent until the membership is confirmed waits for this.
-      for (const one of some) one.pump()
-      return some.every((one) => one.isQuiet)
-    }
-    for (;;) {
-      const leftMs = untilMs - clock.monotonicMs()
-      // A commit is refused while the group is being divided; then the next generation takes it.
-      if ((await untilTrue(isQuiet, leftMs)) && (await commits.commit()) && isQuiet()) return
-      if (leftMs <= 0) break
-      await pause(POLL_MS)
-    }
+    const bell = createBell()
+    settling.add(bell)
+    const isSettled = await untilCommitted(some, bell, untilMs)
+    settling.delete(bell)
+    if (isSettled) return
     const unacknowledged = some.reduce((sum, one) => sum + one.unacknowledged, 0)
     const running = some.filter((one) => tasks.runsFor(one)).length
     log.warn(
@@ -276,13 +275,25 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     )
   }
 
-  const untilTrue = async (holds: () => boolean, withinMs: number): Promise<boolean> => {
-    const untilMs = clock.monotonicMs() + withinMs
-    while (!holds()) {
-      if (clock.monotonicMs() >= untilMs) return false
-      await pause(POLL_MS)
+  const untilCommitted = async (
+    some: readonly PartitionRunner[],
+    bell: Bell,
+    untilMs: number,
+  ): Promise<boolean> => {
+    const isQuiet = () => some.every((one) => one.isQuiet)
+    for (let hasRung = false; ; ) {
+      // What waits to be sent until the membership is confirmed waits for this. Not at each ring:
+      // to pump what has changed rings again.
+      if (!hasRung) for (const one of some) one.pump()
+      const isTaken = !isQuiet() || (await commits.commit())
+      if (isTaken && isQuiet()) return true
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0) return false
+      const lookMs = Math.min(leftMs, LOOK_MS)
+      // A commit is refused while the group is being divided; then the next generation takes it.
+      if (!isTaken) await pause(lookMs)
+      hasRung = await bell.heard(isTaken ? lookMs : 0)
     }
-    return true
   }
 
   let stopped: Promise<void> | undefined
