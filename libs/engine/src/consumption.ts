@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { defaults, LANES, type Lane, type TicketKey, type Topics } from '@weir/contracts'
 import {
   type AssignedPartition,
@@ -16,6 +15,7 @@ import type { EngineCounters } from './counters.ts'
 import { createPartitionRunner, type PartitionRunner } from './partition-runner.ts'
 import type { PlanView } from './plan-view.ts'
 import type { Sender } from './sender.ts'
+import { settle } from './settle.ts'
 import type { TaskRunner } from './task-runner.ts'
 
 /**
@@ -63,8 +63,6 @@ const RESTORE_PAUSE_MS = 1_000
 const JOIN_BYTES_MAX = 256 * 1024 * 1024
 /** Beyond the grace: for what tasks have sent at its end, and its commit. */
 const FLUSH_MS = 3_000
-/** Between two looks at what nothing tells of: a confirmed membership, a group that is divided. */
-const LOOK_MS = 50
 
 export function createConsumption(options: ConsumptionOptions): Consumption {
   const { topics, stage, clock, log, sender, tasks, counters, sessionTimeoutMs } = options
@@ -210,7 +208,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
       for (const runner of going) runner.windUp()
       // The generation under which this is committed is told in the same turn.
       await Promise.resolve()
-      await settle(going, options.graceMs + FLUSH_MS)
+      await settleAll(going, options.graceMs + FLUSH_MS)
     },
     async onRebalancing() {
       // What would start now may belong to another instance in a moment.
@@ -259,13 +257,17 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   wakeTick(TICK_IDLE_MS)
   tasks.hold(false)
 
-  /** Waits until nothing of the partitions is under way and where they stand is committed. */
-  const settle = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
-    const untilMs = clock.monotonicMs() + withinMs
-    const bell = createBell()
-    settling.add(bell)
-    const isSettled = await untilCommitted(some, bell, untilMs)
-    settling.delete(bell)
+  const settleAll = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
+    const news = createBell()
+    settling.add(news)
+    const isSettled = await settle({
+      partitions: some,
+      news,
+      commit: commits.commit,
+      now: clock.monotonicMs,
+      untilMs: clock.monotonicMs() + withinMs,
+    })
+    settling.delete(news)
     if (isSettled) return
     const unacknowledged = some.reduce((sum, one) => sum + one.unacknowledged, 0)
     const running = some.filter((one) => tasks.runsFor(one)).length
@@ -273,27 +275,6 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
       { unacknowledged, running },
       'not all that was done is committed: it will be done again',
     )
-  }
-
-  const untilCommitted = async (
-    some: readonly PartitionRunner[],
-    bell: Bell,
-    untilMs: number,
-  ): Promise<boolean> => {
-    const isQuiet = () => some.every((one) => one.isQuiet)
-    for (let hasRung = false; ; ) {
-      // What waits to be sent until the membership is confirmed waits for this. Not at each ring:
-      // to pump what has changed rings again.
-      if (!hasRung) for (const one of some) one.pump()
-      const isTaken = !isQuiet() || (await commits.commit())
-      if (isTaken && isQuiet()) return true
-      const leftMs = untilMs - clock.monotonicMs()
-      if (leftMs <= 0) return false
-      const lookMs = Math.min(leftMs, LOOK_MS)
-      // A commit is refused while the group is being divided; then the next generation takes it.
-      if (!isTaken) await pause(lookMs)
-      hasRung = await bell.heard(isTaken ? lookMs : 0)
-    }
   }
 
   let stopped: Promise<void> | undefined
@@ -308,7 +289,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     await tasks.drain(graceMs)
     commits.stop()
     const leftMs = Math.max(0, untilMs - clock.monotonicMs())
-    await settle([...runners.values()], leftMs + FLUSH_MS)
+    await settleAll([...runners.values()], leftMs + FLUSH_MS)
     for (const runner of runners.values()) runner.release()
     runners.clear()
     await consumer.stop()
