@@ -114,4 +114,4 @@ export {
 } from './roles.ts'
 export { asRole, asTenant } from './single-statements.ts'
 export type { Statement, Tx } from './statement.ts'
-export { query, withTenant, withTransaction } from './transaction.ts'
+export { query, tenantBatch, withTenant, withTransaction } from './transaction.ts'

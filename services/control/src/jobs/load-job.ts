@@ -12,7 +12,7 @@ import {
   type Pool,
   readJobLog,
   readOutputs,
-  withTenant,
+  tenantBatch,
 } from '@weir/postgres'
 import type { Control } from '../control.ts'
 import { firstEvents, readChunks } from './job-events.ts'
@@ -35,7 +35,7 @@ export async function loadJob(
   { input = false, after = 0 }: { readonly input?: boolean; readonly after?: number } = {},
 ): Promise<LoadedJob | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const [job, chunks] = await withTenant(pool, tenant, async (tx) =>
+    const [job, chunks] = await tenantBatch(pool, tenant, async (tx) =>
       Promise.all([
         getJob(tx, tenant, id, { input }),
         readJobLog(tx, tenant, id, after, CHUNKS_MAX),
