@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { until } from '../support/until.ts'
 import type { Container } from './compose.ts'
 import { type Installation, skip, startInstallation } from './installation.ts'
-import { createLoads, type Load, type Loads } from './load.ts'
+import { createLoads, LOAD_SERVICES, type Load, type Loads } from './load.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
 /** Jobs that end before, between and after what is done to a stage. */
@@ -19,17 +19,7 @@ let loads: Loads
 before(async () => {
   if (skip) return
   installation = await startInstallation({
-    services: [
-      'dispatcher',
-      'ledger',
-      'watchdog',
-      'split',
-      'classify',
-      'alert',
-      'summarise',
-      'publish',
-      VICTIM,
-    ],
+    services: LOAD_SERVICES,
     // Nobody looks at traces here.
     env: { WEIR_OTLP_URL: '' },
   })

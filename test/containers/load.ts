@@ -12,6 +12,12 @@ import type { Job } from '../support/api-client.ts'
 import { until } from '../support/until.ts'
 import type { Installation } from './installation.ts'
 
+/** What a load needs beside the API: the platform, and the stages of its pipeline. */
+export const LOAD_SERVICES: readonly string[] = [
+  ...['dispatcher', 'ledger', 'watchdog'],
+  ...['split', 'locate', 'classify', 'alert', 'summarise', 'publish'],
+]
+
 /** Of each day, so that many jobs end in the time of a test. */
 const FLIGHTS = 20
 const UNDER_WAY = 4

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { until } from '../support/until.ts'
 import { type Installation, skip, startInstallation } from './installation.ts'
-import { createLoads, type Loads } from './load.ts'
+import { createLoads, LOAD_SERVICES, type Loads } from './load.ts'
 import { buildNextVersion } from './next-version.ts'
 import { createSharing, type Sharing } from './sharing.ts'
 
@@ -18,17 +18,7 @@ let loads: Loads
 before(async () => {
   if (skip) return
   installation = await startInstallation({
-    services: [
-      'dispatcher',
-      'ledger',
-      'watchdog',
-      'split',
-      'classify',
-      'alert',
-      'summarise',
-      'publish',
-      STAGE,
-    ],
+    services: LOAD_SERVICES,
     env: { WEIR_OTLP_URL: '' },
   })
   sharing = createSharing(installation.operator, `${STAGE}@1`)

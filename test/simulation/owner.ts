@@ -16,10 +16,9 @@ import type { Log, Stored } from './log.ts'
 /** What the group's coordinator keeps for a partition. */
 export type Commit = { offset: number; text: string }
 
-export type OwnerOptions = Omit<
-  PartitionOptions,
-  'committed' | 'metadata' | 'nowMs' | 'generation'
-> & { readonly plan: (id: string) => Plan }
+export type OwnerOptions = Omit<PartitionOptions, 'committed' | 'metadata' | 'generation'> & {
+  readonly plan: (id: string) => Plan
+}
 
 /** An instance's hold on a partition, from its assignment to its loss. */
 export type Owner = {

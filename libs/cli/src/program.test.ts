@@ -47,6 +47,15 @@ test('every example is a command line that the commands themselves understand', 
   }
 })
 
+test('the version is asked for by a command or by a flag', async () => {
+  const asked = await runCli(['version'])
+  assert.equal(asked.status, 0)
+  assert.match(asked.out, /^weir \d+\.\d+\.\d+ /)
+  for (const args of [['--version'], ['-V'], ['--no-color', '--version']]) {
+    assert.deepEqual(await runCli(args), asked)
+  }
+})
+
 test('no flag takes a secret', () => {
   for (const { path, spec } of leaves(tree)) {
     for (const { flags } of optionsOf(spec)) {

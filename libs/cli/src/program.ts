@@ -6,6 +6,7 @@ import type { Io } from './io.ts'
 import { createOutput, type Format } from './output/output.ts'
 import { type CommandSpec, colorOption, optionsOf, remoteOptions } from './tree/spec.ts'
 import { tree } from './tree/tree.ts'
+import { formatVersions, readVersions } from './versions.ts'
 
 type Values = TargetOptions & { output?: Format; color?: boolean; json?: boolean }
 
@@ -100,6 +101,7 @@ function build(io: Io, act: Act, complain: (text: string) => void): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
+    .version(formatVersions(readVersions()), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
     .showSuggestionAfterError()

@@ -3,10 +3,7 @@ import { hash, randomBytes } from 'node:crypto'
 declare const brand: unique symbol
 type Branded<Name extends string> = string & { readonly [brand]: Name }
 
-export type TenantId = Branded<'TenantId'>
 export type JobId = Branded<'JobId'>
-/** Hash of a compiled plan; the key on `weir.plans`. */
-export type PlanId = Branded<'PlanId'>
 /** 128 bits as 22 characters of base64url; the same for every attempt of the same message. */
 export type MessageId = Branded<'MessageId'>
 
@@ -50,11 +47,6 @@ export function newUuid(nowMs: number = Date.now()): string {
   const hex = tail.toString('hex')
   const seq = lastSeq.toString(16).padStart(3, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-7${seq}-${hex.slice(0, 4)}-${hex.slice(4)}`
-}
-
-/** Milliseconds since 1970 that a UUIDv7 carries. */
-export function uuidTimeMs(uuid: string): number {
-  return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16)
 }
 
 /** The first 128 bits of SHA-256 over the parts, as 22 characters of base64url. */

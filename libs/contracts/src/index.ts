@@ -1,10 +1,4 @@
-export {
-  type Access,
-  PLATFORM_ROLES,
-  type PlatformRole,
-  platformAccess,
-  stageAccess,
-} from './access.ts'
+export { type Access, PLATFORM_ROLES, platformAccess, stageAccess } from './access.ts'
 export { canonicalJson } from './canonical.ts'
 export {
   DISPATCHER_KEY,
@@ -24,13 +18,7 @@ export {
   stageKey,
 } from './control-records.ts'
 export { DEAD_LETTER_HEADERS } from './dead-letters.ts'
-export {
-  type ErrorCode,
-  type ErrorExtra,
-  errorTable,
-  type FieldError,
-  WeirError,
-} from './errors.ts'
+export { type ErrorCode, errorTable, type FieldError, WeirError } from './errors.ts'
 export {
   digestOf,
   edgeMessageId,
@@ -41,9 +29,6 @@ export {
   type MessageId,
   newUuid,
   ownMessageId,
-  type PlanId,
-  type TenantId,
-  uuidTimeMs,
 } from './ids.ts'
 export {
   JOB_EVENT_TYPES,
@@ -57,13 +42,11 @@ export {
   childItem,
   decodeEnvelope,
   depthOf,
-  EDGE_KINDS,
   type EdgeMessageKind,
   type Envelope,
   encodeEnvelope,
   HEADERS,
   itemIndex,
-  type MessageKind,
   type MessageMeta,
   OWN_KINDS,
   type OwnMessageKind,
@@ -72,23 +55,18 @@ export {
 } from './message.ts'
 export {
   type EdgeDocument,
-  edgeSchema,
-  joinSchema,
   PIPELINE_NAME,
   type PipelineDocument,
   pipelineSchema,
   type RetryDocument,
   retrySchema,
   type StepDocument,
-  stepSchema,
 } from './pipeline.ts'
-export type { EdgeKind, Plan, PlanEdge, PlanStep, RetryPolicy } from './plan.ts'
+export type { Plan, PlanEdge, PlanStep, RetryPolicy } from './plan.ts'
 export { parseStageRef, type StageRef, stageRefOf } from './stage-ref.ts'
 export {
   BANDS,
-  type Band,
   bandOf,
-  ERROR_CLASSES,
   type ErrorClass,
   FAILURE_MODES,
   type FailureMode,
@@ -107,7 +85,6 @@ export {
   type StageState,
   type StepStatus,
   type TaskError,
-  TERMINAL_STATUSES,
   type TerminalStatus,
 } from './states.ts'
 export {
@@ -123,7 +100,7 @@ export {
   verifyTicket,
   writeTicket,
 } from './ticket.ts'
-export { createTopics, type TopicSpec, type Topics } from './topics.ts'
+export { createTopics, type Topics } from './topics.ts'
 export {
   ALL_ITEMS,
   type ChangeRecord,

@@ -1,7 +1,7 @@
 import type { MessageId } from './ids.ts'
 
 /** What travels on an edge. */
-export const EDGE_KINDS = ['data', 'skipped', 'failed', 'empty'] as const
+const EDGE_KINDS = ['data', 'skipped', 'failed', 'empty'] as const
 export type EdgeMessageKind = (typeof EDGE_KINDS)[number]
 
 /** What a stage appends to the partition it reads (design: messages to oneself). */

@@ -22,7 +22,7 @@ export const retrySchema = Type.Object(
 )
 export type RetryDocument = Static<typeof retrySchema>
 
-export const edgeSchema = Type.Object(
+const edgeSchema = Type.Object(
   {
     step: name,
     as: Type.Optional(name),
@@ -39,7 +39,7 @@ export const edgeSchema = Type.Object(
 )
 export type EdgeDocument = Static<typeof edgeSchema>
 
-export const joinSchema = Type.Object(
+const joinSchema = Type.Object(
   {
     policy: Type.Optional(oneOf(['all', 'any', 'quorum'] as const)),
     n: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.fanOutItems })),
@@ -49,7 +49,7 @@ export const joinSchema = Type.Object(
   closed,
 )
 
-export const stepSchema = Type.Object(
+const stepSchema = Type.Object(
   {
     stage: Type.String({ minLength: 3, maxLength: 45 }),
     after: Type.Optional(Type.Array(Type.Union([name, edgeSchema]), { maxItems: 100 })),

@@ -10,7 +10,7 @@ export const JOB_STATUSES = [
 ] as const
 export type JobStatus = (typeof JOB_STATUSES)[number]
 
-export const TERMINAL_STATUSES = [
+const TERMINAL_STATUSES = [
   'completed',
   'completed_with_failures',
   'failed',
@@ -70,7 +70,7 @@ export function laneOf(priority: number): Lane {
 export const FAILURE_MODES = ['fail_fast', 'continue', 'best_effort'] as const
 export type FailureMode = (typeof FAILURE_MODES)[number]
 
-export const ERROR_CLASSES = [
+const ERROR_CLASSES = [
   'transient',
   'permanent',
   'contract',

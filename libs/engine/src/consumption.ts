@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { defaults, LANES, type Lane, type TicketKey, type Topics } from '@weir/contracts'
 import {
   type AssignedPartition,
@@ -8,7 +7,7 @@ import {
   type KafkaError,
   type TopicPartition,
 } from '@weir/kafka'
-import type { Logger } from '@weir/runtime'
+import { type Bell, createBell, type Logger } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
 import type { EngineClock } from './clock.ts'
 import { createCommitLoop } from './commit-loop.ts'
@@ -16,6 +15,7 @@ import type { EngineCounters } from './counters.ts'
 import { createPartitionRunner, type PartitionRunner } from './partition-runner.ts'
 import type { PlanView } from './plan-view.ts'
 import type { Sender } from './sender.ts'
+import { settle } from './settle.ts'
 import type { TaskRunner } from './task-runner.ts'
 
 /**
@@ -63,11 +63,12 @@ const RESTORE_PAUSE_MS = 1_000
 const JOIN_BYTES_MAX = 256 * 1024 * 1024
 /** Beyond the grace: for what tasks have sent at its end, and its commit. */
 const FLUSH_MS = 3_000
-const POLL_MS = 5
 
 export function createConsumption(options: ConsumptionOptions): Consumption {
   const { topics, stage, clock, log, sender, tasks, counters, sessionTimeoutMs } = options
   const runners = new Map<string, PartitionRunner>()
+  /** One for each settling that is under way. */
+  const settling = new Set<Bell>()
   const lanes = new Map<string, Lane>(
     options.lanes.map((lane) => [topics.input(stage.ref, lane), lane]),
   )
@@ -134,6 +135,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   const changed = () => {
     commits.touch()
     wakeTick(TICK_BUSY_MS)
+    for (const bell of settling) bell.ring()
   }
 
   const isCurrent = (runner: PartitionRunner, under: number) =>
@@ -204,7 +206,9 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     async onHandOver(partitions) {
       const going = partitions.flatMap((at) => runners.get(keyOf(at)) ?? [])
       for (const runner of going) runner.windUp()
-      await settle(going, options.graceMs + FLUSH_MS)
+      // The generation under which this is committed is told in the same turn.
+      await Promise.resolve()
+      await settleAll(going, options.graceMs + FLUSH_MS)
     },
     async onRebalancing() {
       // What would start now may belong to another instance in a moment.
@@ -253,36 +257,24 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
   wakeTick(TICK_IDLE_MS)
   tasks.hold(false)
 
-  /** Waits until nothing of the partitions is under way and where they stand is committed. */
-  const settle = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
-    const untilMs = clock.monotonicMs() + withinMs
-    const isQuiet = () => {
-      // What waits to be sent until the membership is confirmed waits for this.
-      for (const one of some) one.pump()
-      return some.every((one) => one.isQuiet)
-    }
-    for (;;) {
-      const leftMs = untilMs - clock.monotonicMs()
-      // A commit is refused while the group is being divided; then the next generation takes it.
-      if ((await untilTrue(isQuiet, leftMs)) && (await commits.commit()) && isQuiet()) return
-      if (leftMs <= 0) break
-      await pause(POLL_MS)
-    }
+  const settleAll = async (some: readonly PartitionRunner[], withinMs: number): Promise<void> => {
+    const news = createBell()
+    settling.add(news)
+    const isSettled = await settle({
+      partitions: some,
+      news,
+      commit: commits.commit,
+      now: clock.monotonicMs,
+      untilMs: clock.monotonicMs() + withinMs,
+    })
+    settling.delete(news)
+    if (isSettled) return
     const unacknowledged = some.reduce((sum, one) => sum + one.unacknowledged, 0)
     const running = some.filter((one) => tasks.runsFor(one)).length
     log.warn(
       { unacknowledged, running },
       'not all that was done is committed: it will be done again',
     )
-  }
-
-  const untilTrue = async (holds: () => boolean, withinMs: number): Promise<boolean> => {
-    const untilMs = clock.monotonicMs() + withinMs
-    while (!holds()) {
-      if (clock.monotonicMs() >= untilMs) return false
-      await pause(POLL_MS)
-    }
-    return true
   }
 
   let stopped: Promise<void> | undefined
@@ -297,7 +289,7 @@ export function createConsumption(options: ConsumptionOptions): Consumption {
     await tasks.drain(graceMs)
     commits.stop()
     const leftMs = Math.max(0, untilMs - clock.monotonicMs())
-    await settle([...runners.values()], leftMs + FLUSH_MS)
+    await settleAll([...runners.values()], leftMs + FLUSH_MS)
     for (const runner of runners.values()) runner.release()
     runners.clear()
     await consumer.stop()

@@ -387,7 +387,6 @@ export function createPartitionRunner(options: PartitionRunnerOptions): Partitio
         committed: offset,
         metadata,
         horizonMs: options.horizonMs,
-        nowMs: nowMs(),
         deterministic: stage.deterministic,
         isFenced: options.isFenced,
         retryDelayMs: options.retryDelayMs,

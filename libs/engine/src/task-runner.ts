@@ -105,6 +105,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const detachedMax = Math.max(4, options.concurrency)
   const endOptions = { stage, retryDelayMs: options.retryDelayMs }
   const runOptions = { clock, cleanupMs: defaults.cleanupMs }
+  const isBatch = stage.handler.type === 'batch'
   let detached = 0
   let isHeld = false
   let isPumping = false
@@ -153,7 +154,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
     }
     const [first] = attempts
     if (first === undefined) finish(place)
-    else if (stage.handler.type === 'batch') startBatch(attempts, place)
+    else if (isBatch) startBatch(attempts, place)
     else startSingle(first, place)
   }
 
@@ -219,7 +220,9 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         notAfter: task.envelope.meta.notAfter,
         timeoutMs: task.step.timeoutMs,
         aborter: one.aborter,
-        log: stage.handler.type === 'batch' ? bindTrace(log, one.traceparent) : log,
+        log,
+        // A batch's handler serves many tasks: none of them is the one that is active.
+        logFields: isBatch ? () => traceIds(one.traceparent) : undefined,
         onProgress: (done, total) => {
           if (running.get(task) !== one || one.fencedAs !== undefined) return
           one.teller ??= createProgressTeller(clock.now, (progress) => {
@@ -369,9 +372,6 @@ type Attempt = {
   readonly sdkTask: SdkTask
   readonly span: Span | undefined
 }
-
-/** A batch's handler serves many tasks: none of them is the one that is active. */
-const bindTrace = (log: Logger, traceparent: string): Logger => log.child(traceIds(traceparent))
 
 const contextOf = (span: Span) => trace.setSpan(context.active(), span)
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { defineStage, type StageContext, Transient } from '@weir/sdk'
-import type { StageInstance } from '../src/index.ts'
+import type { StageInstance } from '../src/start-stage.ts'
 import { type Installation, openInstallation, until } from './support.ts'
 
 /*

@@ -37,7 +37,7 @@ import {
 } from '@weir/kafka'
 import { createLogger } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
-import { type StageInstance, type StageOptions, startStage } from '../src/index.ts'
+import { type StageInstance, type StageOptions, startStage } from '../src/start-stage.ts'
 
 export type Report = { readonly run: RunReports; readonly task: TaskReport }
 

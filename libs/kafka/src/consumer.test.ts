@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testKafka, uniqueName, until, withTopics } from '../test/support.ts'
+import type { ConsumerOptions } from './consumer.ts'
 import {
   type AssignedPartition,
   type Consumer,
-  type ConsumerOptions,
   createConsumer,
   createProducer,
   type Kafka,

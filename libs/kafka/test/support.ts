@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type Admin, connectKafka, createAdmin, type Kafka, type NewTopic } from '../src/index.ts'
+import type { NewTopic } from '../src/admin.ts'
+import { type Admin, connectKafka, createAdmin, type Kafka } from '../src/index.ts'
 
 /** A real broker: WEIR_TEST_KAFKA names it (`host:port`). */
 export function testKafka(): Kafka {

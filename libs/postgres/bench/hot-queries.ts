@@ -5,7 +5,7 @@ import {
   asRole,
   type ClaimedJob,
   claimJobs,
-  commitFold,
+  commitFolds,
   initOffsets,
   type Lease,
   loadRuns,
@@ -90,23 +90,25 @@ async function measure(
 async function foldAll(ledger: Pool, claimed: readonly ClaimedJob[]): Promise<void> {
   const [row] = await db.admin<{ next: number }>('select next_offset as next from ledger_offsets')
   const fromOffset = row?.next ?? 0
-  const answer = await commitFold(ledger, {
-    partition: 0,
-    fromOffset,
-    toOffset: fromOffset + 1,
-    owner: 'me',
-    chunks: claimed.map((each) => ({ ...each, fromSeq: 1, toSeq: 6, events })),
-    payloads: [],
-    endedSteps: [],
-    ended: claimed.map((each) => ({
-      ...each,
-      status: 'completed',
-      finishedAt: Date.now(),
-      lastSeq: 6,
-      error: null,
-      failedStep: null,
-    })),
-  })
+  const answer = await commitFolds(ledger, [
+    {
+      partition: 0,
+      fromOffset,
+      toOffset: fromOffset + 1,
+      owner: 'me',
+      chunks: claimed.map((each) => ({ ...each, fromSeq: 1, toSeq: 6, events })),
+      payloads: [],
+      endedSteps: [],
+      ended: claimed.map((each) => ({
+        ...each,
+        status: 'completed',
+        finishedAt: Date.now(),
+        lastSeq: 6,
+        error: null,
+        failedStep: null,
+      })),
+    },
+  ])
   if (answer !== 'committed') throw new Error('the fold was refused')
 }
 

@@ -13,7 +13,7 @@ const UNKNOWN_AUTHORITY = new Set([
  * Says in words what is wrong with how we connect, where an error shows it; undefined for everything
  * else. Never holds a password.
  */
-export function explainDatabase(error: unknown): string | undefined {
+function explainDatabase(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { message } = error
   const code = 'code' in error ? String(error.code) : ''

@@ -57,7 +57,7 @@ function toLoggable(value: unknown, depth: number): Loggable {
 }
 
 /** The error with its whole chain of causes: name, code, message, stack, and nothing it carries. */
-export function serializeError(error: unknown, depth = 0): { [key: string]: Loggable } {
+function serializeError(error: unknown, depth = 0): { [key: string]: Loggable } {
   if (!(error instanceof Error)) return { message: cut(String(error), TEXT_MAX) }
   const { code } = error as { code?: unknown }
   const result: { [key: string]: Loggable } = {

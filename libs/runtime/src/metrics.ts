@@ -46,9 +46,7 @@ export type Metrics = {
 }
 
 /** The messaging conventions' boundaries, in seconds. */
-export const SECONDS = [
-  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-] as const
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
 /** For what may wait: queues and whole jobs. */
 export const LONG_SECONDS = [...SECONDS, 30, 60, 300, 900, 3600] as const
 

@@ -82,23 +82,6 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
   )
 }
 
-/** Runs `fn` with the span active, ends it afterwards, and marks it failed when `fn` fails. */
-export async function withSpan<T>(
-  name: string,
-  options: SpanOptions,
-  fn: (span: Span) => Promise<T> | T,
-): Promise<T> {
-  const span = startSpan(name, options)
-  try {
-    return await context.with(trace.setSpan(parentContext(options), span), () => fn(span))
-  } catch (error) {
-    failSpan(span, error)
-    throw error
-  } finally {
-    span.end()
-  }
-}
-
 export function failSpan(span: Span, error: unknown, errorType?: string): void {
   const name = error instanceof Error ? error.name : 'Error'
   span.setAttribute('error.type', errorType ?? name)
@@ -112,11 +95,6 @@ export function failSpan(span: Span, error: unknown, errorType?: string): void {
 export function traceparentOf(span: Span): string | undefined {
   const spanContext = span.spanContext()
   return spanContext.traceId === NO_TRACE ? undefined : formatTraceparent(spanContext)
-}
-
-export function activeTraceparent(): string | undefined {
-  const span = trace.getActiveSpan()
-  return span === undefined ? undefined : traceparentOf(span)
 }
 
 function parentContext({ parent, isRoot = false }: SpanOptions): Context {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { context, trace } from '@opentelemetry/api'
 import { currentLogContext } from './log-context.ts'
 import { createLogger } from './logger.ts'
-import { activeTraceparent, parseTraceparent, startSpan, traceparentOf, withSpan } from './spans.ts'
+import { parseTraceparent, startSpan, traceparentOf } from './spans.ts'
 import { startTelemetry } from './telemetry-sdk.ts'
 
 test('spans reach the collector as protobuf, with parent, links and resource', async () => {
@@ -33,15 +34,17 @@ test('spans reach the collector as protobuf, with parent, links and resource', a
     service: 's',
     destination: { write: (line: string) => void lines.push(JSON.parse(line)) },
   })
-  await withSpan('process weir.in', { parent: remote, links: [remote] }, async (span) => {
+  const span = startSpan('process weir.in', { parent: remote, links: [remote] })
+  await context.with(trace.setSpan(context.active(), span), async () => {
     await Promise.resolve()
-    assert.equal(activeTraceparent(), traceparentOf(span))
+    assert.equal(trace.getActiveSpan(), span)
     assert.equal(span.spanContext().traceId, '4bf92f3577b34da6a3ce929d0e0e4736')
     log.info('inside')
     const child = startSpan('send weir.events')
     assert.equal(child.spanContext().traceId, span.spanContext().traceId)
     child.end()
   })
+  span.end()
   assert.equal(lines[0]?.trace_id, '4bf92f3577b34da6a3ce929d0e0e4736')
   assert.equal(lines[0]?.trace_flags, '01')
   assert.equal(currentLogContext(), undefined)

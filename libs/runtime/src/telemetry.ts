@@ -17,10 +17,6 @@ if (config.otlpUrl !== undefined) {
   sdk = startTelemetry({ ...config, otlpUrl: config.otlpUrl })
 }
 
-export function isTelemetryOn(): boolean {
-  return sdk !== undefined
-}
-
 /** Spans ended, exported, refused by the collector, dropped because the queue was full. */
 export function telemetryStats(): TelemetryStats {
   return sdk?.stats() ?? { exported: 0, failed: 0, dropped: 0, queued: 0 }

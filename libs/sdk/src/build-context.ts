@@ -104,6 +104,7 @@ class TaskContext implements StageContext {
       step: this.step,
       item: this.item,
       attempt: this.attempt,
+      ...this.#task.logFields?.(),
     })
     return this.#log
   }

@@ -1,4 +1,4 @@
-export { type AbortKind, TaskAbort } from './abort.ts'
+export { TaskAbort } from './abort.ts'
 export { Aborter } from './aborter.ts'
 export {
   checkStage,
@@ -9,9 +9,7 @@ export {
   type StageFault,
   type StageRule,
 } from './check-stage.ts'
-export { classifyThrown } from './classify.ts'
-export type { CleanupReport } from './cleanups.ts'
-export { type Clock, systemClock } from './clock.ts'
+export type { Clock } from './clock.ts'
 export type {
   Budget,
   Cleanup,
@@ -22,16 +20,14 @@ export type {
   StageContext,
   TaskFields,
 } from './context.ts'
-export type { Checked, Contract, ContractFault } from './contract.ts'
 export { defineStage } from './define-stage.ts'
 export { INJECTED_FAULTS, type InjectedFault } from './injected-fault.ts'
 export type { ErrorAction, Interceptor, ShortCircuit } from './interceptor.ts'
 export type { CancelValue, Outcome, OutcomeValue, RouteValue, SkipValue } from './outcome.ts'
-export type { RecordedSpan } from './recorded-spans.ts'
 export { runBatchTasks, runTask } from './run-task.ts'
-export type { JsonSchema, Parsed, Schema, Written } from './schema.ts'
+export type { JsonSchema, Schema } from './schema.ts'
 export type { Returned, Stage, StageDefinition } from './stage.ts'
-export type { RunOptions, Task, TaskResult } from './task.ts'
+export type { Task, TaskResult } from './task.ts'
 export { Permanent, Transient } from './task-errors.ts'
 export { type TestResult, type TestTask, testStage } from './test-stage.ts'
-export { finalOutcome, type Settled, toOutcome } from './to-outcome.ts'
+export { finalOutcome } from './to-outcome.ts'

@@ -20,6 +20,8 @@ export type Task = {
   /** The same without the cost of a signal that the handler may never ask for: one per attempt. */
   readonly aborter?: Aborter
   readonly log: Logger
+  /** What the task's own lines carry beside its ids; asked for when its first line is written. */
+  readonly logFields?: (() => object) | undefined
   /** The span of this attempt; the active one where nothing is given. */
   readonly span?: Span
   readonly budget?: (name: string) => Budget

@@ -5,12 +5,9 @@ import test, { after, before } from 'node:test'
 import { type ErrorCode, errorTable } from '@weir/contracts'
 import {
   type Answer,
-  addStage,
-  addTenant,
-  createInstallation,
+  createWithPipeline,
   type Installation,
   type Instance,
-  publish,
   type Tenant,
 } from './support.ts'
 
@@ -19,11 +16,7 @@ let api: Instance
 let acme: Tenant
 
 before(async () => {
-  installation = await createInstallation()
-  api = await installation.start()
-  acme = await addTenant(installation, api)
-  await addStage(installation, api, 'a@1')
-  await publish(api, acme, 'p', { steps: { a: { stage: 'a@1' } } })
+  ;({ installation, api, acme } = await createWithPipeline('p'))
 })
 after(() => installation.stop())
 

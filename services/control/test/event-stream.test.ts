@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
 import {
-  addStage,
-  addTenant,
-  createInstallation,
   createLedger,
+  createWithPipeline,
   eventsOfRun,
   type Installation,
   type Instance,
-  publish,
   type Tenant,
 } from './support.ts'
 
@@ -18,12 +15,8 @@ let acme: Tenant
 let ledger: ReturnType<typeof createLedger>
 
 before(async () => {
-  installation = await createInstallation()
-  api = await installation.start()
+  ;({ installation, api, acme } = await createWithPipeline('p'))
   ledger = createLedger(installation, api)
-  acme = await addTenant(installation, api)
-  await addStage(installation, api, 'a@1')
-  await publish(api, acme, 'p', { steps: { a: { stage: 'a@1' } } })
 })
 after(() => installation.stop())
 

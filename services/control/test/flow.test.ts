@@ -3,11 +3,11 @@ import test, { after, before } from 'node:test'
 import { GATE_BEAT_KEY, type GateRecord } from '@weir/contracts'
 import {
   addKey,
-  addStage,
   addTenant,
-  createInstallation,
+  createWithPipeline,
   type Installation,
   type Instance,
+  oneStep,
   publish,
   type Tenant,
   until,
@@ -19,14 +19,9 @@ let acme: Tenant
 let rival: Tenant
 
 before(async () => {
-  installation = await createInstallation()
-  api = await installation.start()
-  acme = await addTenant(installation, api)
+  ;({ installation, api, acme } = await createWithPipeline('adds'))
   rival = await addTenant(installation, api)
-  await addStage(installation, api, 'a@1')
-  for (const tenant of [acme, rival]) {
-    await publish(api, tenant, 'adds', { steps: { a: { stage: 'a@1' } } })
-  }
+  await publish(api, rival, 'adds', oneStep)
 })
 after(() => installation.stop())
 

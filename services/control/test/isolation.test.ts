@@ -5,11 +5,11 @@ import { isAllowed, type Permission } from '../src/auth/permissions.ts'
 import { formatCursor } from '../src/jobs/cursor.ts'
 import {
   addKey,
-  addStage,
   addTenant,
-  createInstallation,
+  createWithPipeline,
   type Installation,
   type Instance,
+  oneStep,
   publish,
   type Tenant,
 } from './support.ts'
@@ -22,13 +22,9 @@ let theirJob: string
 let theirKeyId: string
 
 before(async () => {
-  installation = await createInstallation()
-  api = await installation.start()
-  acme = await addTenant(installation, api)
+  ;({ installation, api, acme } = await createWithPipeline('ours'))
   rival = await addTenant(installation, api)
-  await addStage(installation, api, 'a@1')
-  await publish(api, rival, 'theirs', { steps: { a: { stage: 'a@1' } } })
-  await publish(api, acme, 'ours', { steps: { a: { stage: 'a@1' } } })
+  await publish(api, rival, 'theirs', oneStep)
   const job = await api.call('POST', '/v1/pipelines/theirs/jobs', {
     key: rival.key,
     body: { input: 'secret', correlationId: 'their-correlation', tags: { secret: 'tag' } },

@@ -5,11 +5,12 @@ import {
   addKey,
   addStage,
   addTenant,
-  createInstallation,
   createLedger,
+  createWithPipeline,
   eventsOfRun,
   type Installation,
   type Instance,
+  oneStep,
   publish,
   type Tenant,
 } from './support.ts'
@@ -20,12 +21,9 @@ let acme: Tenant
 let ledger: ReturnType<typeof createLedger>
 
 before(async () => {
-  installation = await createInstallation()
-  api = await installation.start()
+  ;({ installation, api, acme } = await createWithPipeline('delays'))
   ledger = createLedger(installation, api)
-  acme = await addTenant(installation, api)
-  for (const ref of ['a@1', 'b@1']) await addStage(installation, api, ref)
-  await publish(api, acme, 'delays', { steps: { a: { stage: 'a@1' } } })
+  await addStage(installation, api, 'b@1')
 })
 after(() => installation.stop())
 
@@ -223,7 +221,7 @@ test('one invalid job refuses the whole batch', async () => {
 
 test('a list is newest first, filtered, and paged without a gap or a double', async () => {
   const tenant = await addTenant(installation, api)
-  await publish(api, tenant, 'delays', { steps: { a: { stage: 'a@1' } } })
+  await publish(api, tenant, 'delays', oneStep)
   const ids: string[] = []
   for (let n = 0; n < 7; n++) {
     const tags = { parity: n % 2 === 0 ? 'even' : 'odd' }

@@ -4,28 +4,14 @@ import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import test, { after, before } from 'node:test'
-import {
-  addStage,
-  addTenant,
-  createInstallation,
-  type Installation,
-  type Instance,
-  publish,
-  type Tenant,
-  until,
-} from './support.ts'
+import { createWithPipeline, type Installation, type Tenant, until } from './support.ts'
 
 let installation: Installation
-let helper: Instance
 let acme: Tenant
 const children: ChildProcess[] = []
 
 before(async () => {
-  installation = await createInstallation()
-  helper = await installation.start()
-  acme = await addTenant(installation, helper)
-  await addStage(installation, helper, 'a@1')
-  await publish(helper, acme, 'p', { steps: { a: { stage: 'a@1' } } })
+  ;({ installation, acme } = await createWithPipeline('p'))
 })
 after(async () => {
   for (const child of children) child.kill('SIGKILL')

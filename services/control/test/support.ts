@@ -230,6 +230,21 @@ export async function publish(instance: Instance, tenant: Tenant, name: string, 
   return answer.body
 }
 
+/** The smallest pipeline, of the stage `a@1`. */
+export const oneStep = { steps: { a: { stage: 'a@1' } } }
+
+/** An installation with one instance and a tenant, whose one pipeline is `oneStep`. */
+export async function createWithPipeline(
+  name: string,
+): Promise<{ installation: Installation; api: Instance; acme: Tenant }> {
+  const installation = await createInstallation()
+  const api = await installation.start()
+  const acme = await addTenant(installation, api)
+  await addStage(installation, api, 'a@1')
+  await publish(api, acme, name, oneStep)
+  return { installation, api, acme }
+}
+
 /** What dispatcher and ledger would write, by the hand of the superuser, who may. */
 export function createLedger(installation: Installation, instance: Instance) {
   const { db } = installation

@@ -24,7 +24,13 @@ import {
   takeLease,
   withTransaction,
 } from '@weir/postgres'
-import { type Logger, type Metrics, type ReadyCheck, withLogContext } from '@weir/runtime'
+import {
+  createBell,
+  type Logger,
+  type Metrics,
+  type ReadyCheck,
+  withLogContext,
+} from '@weir/runtime'
 import { createFigures } from './figures.ts'
 import { type Dispatchable, firstMessages } from './first-messages.ts'
 import { relayOutbox } from './outbox-relay.ts'
@@ -99,18 +105,14 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   let leading = false
   let lease: Lease | undefined
   let renewedAtMs = Number.NEGATIVE_INFINITY
-  let hinted = false
   /** Jobs were waiting at the last look. */
   let hasBacklog = false
   let later: NodeJS.Timeout | undefined
   let stageCredits: StageCredits | undefined
-  let wake: () => void = () => {}
   let lastTurnMs = performance.now()
 
-  const hint = () => {
-    hinted = true
-    wake()
-  }
+  const hints = createBell()
+  const hint = hints.ring
 
   const hintLater = () => {
     later = undefined
@@ -156,19 +158,6 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
 
   /** By the monotonic clock, counted from before the renewal was asked for. */
   const holdsLease = () => lease !== undefined && performance.now() - renewedAtMs < LEASE_TERM_MS
-
-  const waitForHint = (ms: number) =>
-    new Promise<void>((resolve) => {
-      if (hinted || stopped) {
-        resolve()
-        return
-      }
-      const timer = setTimeout(resolve, ms)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
 
   const produce = async (jobs: readonly Dispatchable[], plans: ReadonlyMap<string, Plan>) => {
     const wanted = jobs.flatMap((job) => plans.get(job.planId) ?? [])
@@ -339,7 +328,6 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const loop = async () => {
     let failures = 0
     while (!stopped) {
-      hinted = false
       let more = false
       try {
         more = await turn()
@@ -352,7 +340,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
         log.warn({ err: error, failures }, 'a turn of the dispatcher failed')
         await new Promise((resolve) => setTimeout(resolve, Math.min(100 * 2 ** failures, 2_000)))
       }
-      if (!more) await waitForHint(POLL_MS)
+      await hints.heard(more ? 0 : POLL_MS)
     }
   }
   const running = loop()
@@ -375,7 +363,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     async stop() {
       stopped = true
       clearTimeout(later)
-      wake()
+      hint()
       await running
       const held = lease
       if (held !== undefined) await withTransaction(pool, (tx) => releaseLease(tx, held))

@@ -1,6 +1,6 @@
 import { createTopics, type StageRecord } from '@weir/contracts'
 import { createAdmin, createProducer, createReader, type Kafka, KafkaError } from '@weir/kafka'
-import type { Logger, Metrics, ReadyCheck } from '@weir/runtime'
+import { createBell, type Logger, type Metrics, type ReadyCheck } from '@weir/runtime'
 import { createGateBoard, type GateBoard } from './gate-board.ts'
 import { createLeadership } from './leadership.ts'
 import { createMeter, type Level, type Meter } from './meter.ts'
@@ -46,16 +46,12 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
   await producer.connect()
   const stages = createStagesView()
   let isStopped = false
-  let hasNews = false
-  let wake: () => void = () => {}
   let measuredAtMs = performance.now()
   let turnedAtMs = performance.now()
   let term: Term | undefined
 
-  const hint = () => {
-    hasNews = true
-    wake()
-  }
+  const news = createBell()
+  const hint = news.ring
 
   const control = createReader({
     kafka,
@@ -82,20 +78,6 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
     () => leadership.leader() !== undefined,
     () => performance.now() - measuredAtMs,
   )
-
-  /** Until something happens, or for so long. */
-  const pause = (ms: number) =>
-    new Promise<void>((resolve) => {
-      if (hasNews || isStopped) {
-        resolve()
-        return
-      }
-      const timer = setTimeout(resolve, ms)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
 
   const begin = async (leader: number): Promise<Term> => {
     const board = await createGateBoard({ kafka, producer, topics, leader, onFatal: fail })
@@ -160,9 +142,6 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
 
   const loop = async () => {
     while (!isStopped) {
-      // Whatever has changed is published at once.
-      if (hasNews) measureDueMs = 0
-      hasNews = false
       let waitMs = FAILED_MS
       try {
         waitMs = await turn()
@@ -173,7 +152,8 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
         log.warn({ err: error }, 'a turn of the watchdog failed')
       }
       turnedAtMs = performance.now()
-      await pause(waitMs)
+      // Whatever has changed is published at once.
+      if (await news.heard(waitMs)) measureDueMs = 0
     }
   }
   const running = loop()
@@ -192,7 +172,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
     ],
     async stop() {
       isStopped = true
-      wake()
+      hint()
       await leadership.stop()
       await control.stop()
       await admin.disconnect()

@@ -80,6 +80,7 @@ export const localCommands: readonly CommandSpec[] = [
     name: 'version',
     group,
     summary: 'Print the version',
+    more: 'So does `weir --version`.',
     formats: ['table', 'json', 'yaml'],
     load: async () => (await import('../commands/version.ts')).version,
   },

@@ -1,7 +1,7 @@
 import { BANDS } from '@weir/contracts'
 
 /** Shares of the bands while all of them have work, lowest band first. The lowest is the floor. */
-export const BAND_SHARES = [1, 2, 4, 8] as const
+const BAND_SHARES = [1, 2, 4, 8] as const
 
 /** What each band is owed from the rounds before; one number per band, lowest band first. */
 export type BandCredits = readonly number[]

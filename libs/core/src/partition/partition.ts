@@ -135,7 +135,6 @@ export type PartitionOptions = {
   readonly committed: number
   readonly metadata: CommitMetadata | undefined
   readonly horizonMs: number
-  readonly nowMs: number
   /** The stage declares that the same input always gives the same outcome. */
   readonly deterministic: boolean
   readonly isFenced: (job: string, run: number) => boolean

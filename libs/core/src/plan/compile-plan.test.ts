@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import type { PipelineDocument, Plan } from '@weir/contracts'
 import { compilePlan } from './compile-plan.ts'
 import { fillDefaults } from './effective.ts'
-import { stagesOnPath } from './stages-on-path.ts'
 
 const compile = (steps: PipelineDocument['steps'], version = 1) =>
   compilePlan({ tenant: 't', pipeline: 'p', version, effective: fillDefaults({ steps }) })
@@ -43,7 +42,6 @@ test('steps are in topological order, root edges first, then edges in document o
     ],
   )
   assert.deepEqual(plan.leafs, ['audit', 'merge'])
-  assert.deepEqual(stagesOnPath(plan), ['split@1', 'work@1', 'merge@1'])
 })
 
 test('scopes name the steps that opened them, and closing edges belong to their opener', () => {

@@ -1,4 +1,5 @@
 import { WeirError } from '@weir/contracts'
+import { createBell } from '@weir/runtime'
 
 const WAITERS_MAX = 20_000
 /**
@@ -68,30 +69,5 @@ export function createWaiters(now: () => number = () => performance.now()): Wait
       for (const wake of waiting.get(jobId) ?? []) wake()
     },
     size: () => count,
-  }
-}
-
-/** Remembers that it rang until somebody listens, so a ring during a look leads to another look. */
-function createBell(): { ring: () => void; heard: (forMs: number) => Promise<void> } {
-  let rang = false
-  let listener: (() => void) | undefined
-  return {
-    ring: () => {
-      rang = true
-      listener?.()
-    },
-    heard: async (forMs) => {
-      if (!rang) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, forMs)
-          listener = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
-      }
-      listener = undefined
-      rang = false
-    },
   }
 }
