@@ -11,8 +11,12 @@ export type OtlpSink = {
   /** Spans of a trace, in the order of arrival. */
   trace(traceId: string): readonly ExportedSpan[]
   readonly spans: readonly ExportedSpan[]
+  /** Where a text stands in anything that was sent, whatever part of a span it is in. */
+  find(text: string): readonly string[]
   close(): Promise<void>
 }
+
+const EXCERPT_BYTES = 100
 
 const REQUEST_MAX_BYTES = 64 * 1024 * 1024
 
@@ -31,6 +35,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 /** Starts the collector on a free loopback port. */
 export async function startOtlpSink(): Promise<OtlpSink> {
   const spans: ExportedSpan[] = []
+  const bodies: Buffer[] = []
   const traces = new Map<string, ExportedSpan[]>()
   const server = createServer(async (request, response) => {
     try {
@@ -39,6 +44,7 @@ export async function startOtlpSink(): Promise<OtlpSink> {
         response.writeHead(404).end()
         return
       }
+      bodies.push(body)
       for (const span of readExportRequest(body)) {
         spans.push(span)
         const known = traces.get(span.traceId)
@@ -56,6 +62,12 @@ export async function startOtlpSink(): Promise<OtlpSink> {
   return {
     url: `http://127.0.0.1:${port}`,
     spans,
+    find: (text) =>
+      bodies.flatMap((body) => {
+        const at = body.indexOf(text)
+        if (at < 0) return []
+        return [body.subarray(Math.max(0, at - EXCERPT_BYTES), at + text.length).toString('latin1')]
+      }),
     trace: (traceId) => traces.get(traceId) ?? [],
     async close() {
       server.close()
