@@ -1,8 +1,12 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { type ExportedSpan, readExportRequest } from './otlp-protobuf.ts'
+
+/** How a collector answers from now on: `nothing` keeps its connections open and says nothing. */
+export type SinkAnswer = { readonly status: number; readonly afterMs: number } | 'nothing'
 
 /** A collector that keeps what it is sent. */
 export type OtlpSink = {
@@ -13,6 +17,8 @@ export type OtlpSink = {
   readonly spans: readonly ExportedSpan[]
   /** Where a text stands in anything that was sent, whatever part of a span it is in. */
   find(text: string): readonly string[]
+  /** The requests that got nothing are answered too, once something is said again. */
+  answer(how: SinkAnswer): void
   close(): Promise<void>
 }
 
@@ -37,6 +43,8 @@ export async function startOtlpSink(): Promise<OtlpSink> {
   const spans: ExportedSpan[] = []
   const bodies: Buffer[] = []
   const traces = new Map<string, ExportedSpan[]>()
+  let how: SinkAnswer = { status: 200, afterMs: 0 }
+  let spoken = Promise.withResolvers<void>()
   const server = createServer(async (request, response) => {
     try {
       const body = await readBody(request)
@@ -44,6 +52,14 @@ export async function startOtlpSink(): Promise<OtlpSink> {
         response.writeHead(404).end()
         return
       }
+      while (how === 'nothing') await spoken.promise
+      const { status, afterMs } = how
+      if (afterMs > 0) await pause(afterMs)
+      if (status !== 200) {
+        response.writeHead(status).end()
+        return
+      }
+      if (response.destroyed) return
       bodies.push(body)
       for (const span of readExportRequest(body)) {
         spans.push(span)
@@ -69,7 +85,14 @@ export async function startOtlpSink(): Promise<OtlpSink> {
         return [body.subarray(Math.max(0, at - EXCERPT_BYTES), at + text.length).toString('latin1')]
       }),
     trace: (traceId) => traces.get(traceId) ?? [],
+    answer(next) {
+      how = next
+      if (next === 'nothing') spoken = Promise.withResolvers()
+      else spoken.resolve()
+    },
     async close() {
+      how = { status: 200, afterMs: 0 }
+      spoken.resolve()
       server.close()
       server.closeAllConnections()
       await once(server, 'close')
