@@ -256,9 +256,10 @@ const failing = {
 
 test('a failure over a payload says what is wrong, and nothing of the payload', async () => {
   for (const [code, only] of Object.entries(failing)) {
-    await first.client.publish(code, { steps: { only } })
+    const name = code.replace('_', '-')
+    await first.client.publish(name, { steps: { only } })
     const input = { n: first.canary, text: first.canary }
-    const { id, error, traceId } = await first.client.run(code, input)
+    const { id, error, traceId } = await first.client.run(name, input)
     assert.equal(error?.code, code)
     assert.ok(!JSON.stringify(error).includes(first.canary), JSON.stringify(error))
     const events = (await first.client.events(id)).map(({ data: { output: _, ...data } }) => data)
