@@ -161,7 +161,8 @@ function registerTelemetryMetrics(register: Registry): void {
     help: 'Spans that wait for their export',
     registers: [register],
     collect() {
-      this.set(telemetryStats().queued)
+      const { queued, exporting } = telemetryStats()
+      this.set(queued + exporting)
     },
   })
 }
