@@ -55,7 +55,10 @@ test('a key survives its text form', () => {
 })
 
 test('a tag is the HMAC-SHA-256 of the claims, whatever was asked before', () => {
-  const job = fc.oneof(fc.constantFrom('j', 'k', ''), fc.string({ unit: 'grapheme', maxLength: 99 }))
+  const job = fc.oneof(
+    fc.constantFrom('j', 'k', ''),
+    fc.string({ unit: 'grapheme', maxLength: 99 }),
+  )
   const asked = fc.array(fc.record({ job, key: fc.constantFrom(split, other) }), { maxLength: 20 })
   fc.assert(
     fc.property(asked, (all) => {
