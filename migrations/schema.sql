@@ -512,6 +512,51 @@ grant update (name) to weir_control
 grant update (submit_burst) to weir_control
 grant update (submit_rate_per_second) to weir_control
 
+view weir.wide_runs with (security_invoker=true)
+  tenant_id uuid
+  job_id uuid
+  run integer
+  pipeline text
+  version integer
+  correlation_id text
+  trace_id text
+  status text
+  queued_at timestamp with time zone
+  dispatched_at timestamp with time zone
+  finished_at timestamp with time zone
+  queue_ms double precision
+  duration_ms double precision
+  completed integer
+  skipped integer
+  failed integer
+  cancelled integer
+  dropped integer
+  retried integer
+  wait_ms double precision
+  work_ms double precision
+  error_code text
+grant select to weir_control
+
+view weir.wide_tasks with (security_invoker=true)
+  tenant_id uuid
+  job_id uuid
+  run integer
+  pipeline text
+  version integer
+  correlation_id text
+  trace_id text
+  seq integer
+  step text
+  stage text
+  item text
+  attempt integer
+  outcome text
+  wait_ms double precision
+  work_ms double precision
+  error_code text
+  at timestamp with time zone
+grant select to weir_control
+
 -- functions
 
 CREATE OR REPLACE FUNCTION app.admit_jobs(all_or_none boolean, ids uuid[], pipelines text[], versions integer[], plan_ids text[], priorities smallint[], bands smallint[], weights integer[], ordering_keys text[], correlation_ids text[], traceparents text[], tag_lists text[], inputs text[], deadlines integer[], idempotency_keys text[], body_hashes bytea[], key_ttl interval)

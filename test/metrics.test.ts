@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 
 const root = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -32,6 +33,24 @@ const documented = [
 test('the reference of metrics lists every metric of the sources, and no other', () => {
   const names = documented.map(({ name }) => name)
   assert.deepEqual(names.toSorted(), metricsOfSources().toSorted())
+})
+
+test('what is lost of logs and traces raises an alert, whatever it is lost by', () => {
+  const { groups } = parse(read('deploy/observability/alerts.yml')) as {
+    groups: { rules: { alert: string; expr: string; for?: string }[] }[]
+  }
+  const rules = groups.flatMap(({ rules }) => rules)
+  const lost = rules.filter(({ expr }) => expr.includes('weir_telemetry_dropped_total'))
+  assert.deepEqual(
+    lost.map(({ alert, expr, for: wait }) => [alert, expr, wait]),
+    [
+      [
+        'WeirTelemetryDropped',
+        'sum by (service, signal, reason) (increase(weir_telemetry_dropped_total[15m])) > 0',
+        undefined,
+      ],
+    ],
+  )
 })
 
 test('rules and dashboard ask for metrics that exist, under the names that Prometheus has them', () => {

@@ -346,7 +346,8 @@ test('the command shows what the API has, as a table, as JSON, and live', async 
   })
   const ended = once(live, 'exit')
   await until('the first look', () => /slow@1 {2}normal {2}open {2}lag 0/.test(told))
-  const ids = await client.submitBatch('slow', numbers(60))
+  // More than a few looks of the watchdog, which comes every two seconds where all was quiet.
+  const ids = await client.submitBatch('slow', numbers(320))
   await until('the lag', () => /slow@1 {2}normal {2}open {2}lag [1-9]/.test(told))
   live.kill('SIGINT')
   assert.deepEqual((await ended)[0], 130)

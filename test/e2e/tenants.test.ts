@@ -2,16 +2,22 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { type encodeEnvelope, HEADERS, newUuid, writeTicket } from '@weir/contracts'
 import { createProducer, type KafkaRecord } from '@weir/kafka'
-import { act } from '../support/act-step.ts'
+import { act, once } from '../support/act-step.ts'
 import type { Client, Job } from '../support/api-client.ts'
 import { readNoted } from '../support/noted.ts'
+import { startOtlpSink } from '../support/otlp-sink.ts'
 import { startSystem, type Tenant } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const TENANTS = 10
 const JOBS = 20
 
-const system = await startSystem({ stages: [{ name: 'act' }] })
+const sink = await startOtlpSink()
+after(() => sink.close())
+const system = await startSystem({
+  stages: [{ name: 'act' }, { name: 'strict' }],
+  env: { WEIR_OTLP_URL: sink.url },
+})
 after(() => system.stop())
 const log = system.file('tenants.log')
 
@@ -241,7 +247,52 @@ test('forged, foreign and unreadable records are put aside and run nothing; the 
   }
 })
 
-test('a canary is found in its own tenant’s records alone, and in no log line', async () => {
+/** Pipelines that fail over their input, each in another part of the platform. */
+const failing = {
+  input_invalid: { stage: 'strict@1' },
+  output_invalid: act('dated'),
+  handler_error: act('parse', once),
+}
+
+test('a failure over a payload says what is wrong, and nothing of the payload', async () => {
+  for (const [code, only] of Object.entries(failing)) {
+    const name = code.replace('_', '-')
+    await first.client.publish(name, { steps: { only } })
+    const input = { n: first.canary, text: first.canary }
+    const { id, error, traceId } = await first.client.run(name, input)
+    assert.equal(error?.code, code)
+    assert.ok(!JSON.stringify(error).includes(first.canary), JSON.stringify(error))
+    const events = (await first.client.events(id)).map(({ data: { output: _, ...data } }) => data)
+    assert.ok(!JSON.stringify(events).includes(first.canary), 'it stands in an event')
+    await until('the span of the dead letter', () =>
+      sink.trace(traceId ?? '').some(({ name }) => name === `send ${system.topics.deadLetters}`),
+    )
+  }
+  await first.client.publish('checked', {
+    input: { type: 'object', properties: { n: { type: 'integer' } } },
+    steps: { only: act('echo') },
+  })
+  const path = '/v1/pipelines/checked/jobs'
+  const refusals = [
+    { body: { input: { n: first.canary } } },
+    { text: { type: 'application/json', body: `{"input":"${first.canary}` } },
+    { text: { type: 'text/plain', body: first.canary } },
+    { body: { input: 1, [first.canary]: 1 } },
+  ]
+  const statuses: number[] = []
+  for (const request of refusals)
+    statuses.push((await first.client.send('POST', path, request)).status)
+  assert.deepEqual(statuses, [422, 400, 415, 400])
+  await until(
+    'the spans of the refused requests',
+    () =>
+      sink.spans.filter(({ attributes }) =>
+        statuses.includes(Number(attributes['http.response.status_code'])),
+      ).length >= statuses.length,
+  )
+})
+
+test('a canary is found in its own tenant’s records alone, and in no line, span or header of a dead letter', async () => {
   const { topics } = system
   const names = [input, topics.input('act@1', 'high'), topics.plans, topics.control, topics.changes]
   let seen = 0
@@ -265,7 +316,24 @@ test('a canary is found in its own tenant’s records alone, and in no log line'
       }
     }
   }
-  for (const process of ['control', 'ledger', 'dispatcher', 'act']) {
+  for (const { jobs } of owners) {
+    for (const { traceId } of jobs) {
+      await until('the last span of a job', () =>
+        sink.trace(traceId ?? '').some(({ name }) => name === `process ${topics.events}`),
+      )
+    }
+  }
+  const letters = (await system.read(topics.deadLetters)).map(({ headers }) =>
+    JSON.stringify(headers),
+  )
+  const failed = letters.filter((text) => Object.keys(failing).some((code) => text.includes(code)))
+  assert.equal(failed.length, Object.keys(failing).length)
+  for (const { canary } of owners) {
+    assert.deepEqual(sink.find(canary), [], 'a canary stands in a span')
+    const leaked = letters.filter((text) => text.includes(canary))
+    assert.deepEqual(leaked, [], 'a canary stands in a header of a dead letter')
+  }
+  for (const process of ['control', 'ledger', 'dispatcher', 'act', 'strict']) {
     const lines = system.log(process)
     assert.ok(lines.length > 0)
     const leaked = lines.filter((line) =>

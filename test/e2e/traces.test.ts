@@ -340,6 +340,77 @@ test('waits and works along the critical path add up to the run', async () => {
     const { waitMs, workMs } = done.steps[step ?? ''] ?? {}
     assert.deepEqual([data.waitMs, data.workMs], [waitMs, workMs])
   }
+  // And the same where many jobs are asked for at once: in the rows.
+  const [row] = await wideRuns(done.id)
+  const path = (await wideTasks(done.id)).filter(({ step }) => step !== 'short')
+  assert.equal(path.length, 3)
+  const sum = path.reduce((all, task) => all + task.wait_ms + task.work_ms, 0)
+  assert.ok(Math.abs(sum / (row?.duration_ms ?? 0) - 1) <= 0.05, `${sum} of ${row?.duration_ms} ms`)
+})
+
+type WideRow = Readonly<Record<string, string | number | Date | null>>
+type WideTask = WideRow & { readonly wait_ms: number; readonly work_ms: number }
+type WideRun = WideRow & { readonly duration_ms: number }
+
+const wideTasks = (id: string, of = tenant) =>
+  system.query<WideTask>(of, 'select * from wide_tasks where job_id = $1 order by seq', [id])
+const wideRuns = (id: string, of = tenant) =>
+  system.query<WideRun>(of, 'select * from wide_runs where job_id = $1', [id])
+
+test('the rows of what ran tell what the events of the jobs do, to their own tenant alone', async () => {
+  await client.publish('uneven', {
+    steps: {
+      split: act('range', { config: { n: 3 } }),
+      each: act('flaky', {
+        after: [{ step: 'split', each: true }],
+        retry: { attempts: 2, baseMs: 20 },
+      }),
+      broken: act('fail', { after: ['split'], ...once }),
+      after: act('echo', { after: ['broken'] }),
+    },
+    onFailure: 'continue',
+  })
+  const uneven = await client.run('uneven', 'x')
+  assert.equal(uneven.status, 'completed_with_failures')
+  const other = await system.tenant('nosy')
+  const outcomes = new Set<string>()
+  for (const { id, correlationId, traceId, status, ...own } of [job, uneven]) {
+    const events = await client.events(id)
+    const ends = events.filter(({ type }) =>
+      /^task\.(completed|skipped|failed|cancelled|dropped|retry_scheduled)$/.test(type),
+    )
+    const tasks = await wideTasks(id)
+    const same = { tenant_id: tenant, job_id: id, run: 1, pipeline: own.pipeline, version: 1 }
+    const ids = { correlation_id: correlationId, trace_id: traceId }
+    assert.deepEqual(
+      tasks.map(({ at, ...row }) => ({ ...row, at: (at as Date).toISOString() })),
+      ends.map(({ seq, type, at, step, stage, item = '', attempt, data }) => ({
+        ...{ ...same, ...ids, seq, step, stage, item, attempt, at },
+        outcome: type === 'task.retry_scheduled' ? 'retried' : type.slice('task.'.length),
+        wait_ms: data.waitMs ?? 0,
+        work_ms: data.workMs ?? 0,
+        error_code: (data.error as { code?: string } | undefined)?.code ?? null,
+      })),
+    )
+    for (const { outcome } of tasks) outcomes.add(String(outcome))
+    const [run, ...more] = await wideRuns(id)
+    assert.deepEqual(more, [])
+    const time = (value: unknown) => (value as Date).toISOString()
+    assert.deepEqual(
+      [run?.status, run?.queued_at, run?.dispatched_at, run?.finished_at].map((value) =>
+        value instanceof Date ? time(value) : value,
+      ),
+      [status, own.submittedAt, own.dispatchedAt, own.finishedAt],
+    )
+    const counted = ['completed', 'skipped', 'failed', 'retried'].map((outcome) => [
+      run?.[outcome],
+      tasks.filter((task) => task.outcome === outcome).length,
+    ])
+    for (const [said, real] of counted) assert.equal(said, real)
+    assert.equal(run?.error_code, own.error?.code ?? null)
+    assert.deepEqual([await wideTasks(id, other.id), await wideRuns(id, other.id)], [[], []])
+  }
+  assert.deepEqual([...outcomes].sort(), ['completed', 'failed', 'retried', 'skipped'])
 })
 
 test('the page on traces says what spans there are, and nothing else', async () => {

@@ -100,6 +100,14 @@ const mutations: readonly Mutation[] = [
     ],
   },
   {
+    sentence: 'a view of what ran no longer reads with the rights of its reader',
+    noticed: [69, 9],
+    sql: [
+      'alter view weir.wide_tasks reset (security_invoker)',
+      'alter view weir.wide_tasks owner to current_user',
+    ],
+  },
+  {
     sentence: 'a materialized view keeps everybody’s rows',
     noticed: [69, 9],
     sql: [

@@ -25,7 +25,7 @@ const keyCache = `${src}/auth/key-cache.test.ts`
 const like404 = 'another tenant’s thing is answered like one that does not exist'
 const lists = 'lists, filters and forged cursors show nothing of another tenant'
 const members = 'members that nobody may set are refused, not ignored'
-const roles = 'every route answers every role as its permission says'
+const roles = 'every route answers every role as the contract says'
 const shapes = 'bodies that are no JSON, or not only one reading of it, are refused'
 
 /** Takes a control of the database away, once the boot check of the role has passed. */
@@ -243,9 +243,23 @@ export const restMutants: readonly RestMutant[] = [
     number: 41,
     file: isolation,
     test: roles,
-    says: /admin post \/v1\/tenants|admin get \/v1\/tenants/,
+    says: /viewer POST \/v1\/pipelines\/\{name\}\/jobs: 400/,
     patches: [
       { file: `${src}/auth/authenticate.ts`, from: 'if (!allowed) throw', to: 'if (false) throw' },
+    ],
+  },
+  {
+    sentence: 'a permission includes a role that the contract does not give it',
+    number: 41,
+    file: isolation,
+    test: roles,
+    says: /developer POST \/v1\/keys: 400/,
+    patches: [
+      {
+        file: `${src}/auth/permissions.ts`,
+        from: `'keys:manage': tenant(['admin'])`,
+        to: `'keys:manage': tenant(['admin', 'developer'])`,
+      },
     ],
   },
   {

@@ -3,6 +3,16 @@ import type { TestDatabase } from '../support/database.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
+/** The log of a job with one task, so that no view of it is empty. */
+function eventsOf(label: string): string {
+  const at = new Date().toISOString()
+  const step = { run: 1, at, step: `step-${label}`, stage: 's@1', attempt: 1 }
+  return JSON.stringify([
+    { seq: 1, run: 1, type: 'job.queued', at, data: {} },
+    { seq: 2, ...step, type: 'task.completed', data: { waitMs: 1, workMs: 2, output: '1' } },
+  ])
+}
+
 /** One row for every tenant table, parents first; a table that is missing here fails the suite. */
 export function rowsOf(tenant: string, label: string): Readonly<Record<string, Values>> {
   const job = newUuid()
@@ -64,7 +74,7 @@ export function rowsOf(tenant: string, label: string): Readonly<Record<string, V
       claimed_at: now,
       not_after: now,
     },
-    job_log: { job_id: job, from_seq: 1, to_seq: 1, run: 1, events: '[]' },
+    job_log: { job_id: job, from_seq: 1, to_seq: 2, run: 1, events: eventsOf(label) },
     payloads: { job_id: job, run: 1, step: 's', item: '', digest: 'd', body: '{}' },
     audit_log: {
       id: newUuid(),

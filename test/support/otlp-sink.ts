@@ -1,8 +1,12 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { type ExportedSpan, readExportRequest } from './otlp-protobuf.ts'
+
+/** How a collector answers from now on: `nothing` keeps its connections open and says nothing. */
+export type SinkAnswer = { readonly status: number; readonly afterMs: number } | 'nothing'
 
 /** A collector that keeps what it is sent. */
 export type OtlpSink = {
@@ -11,8 +15,14 @@ export type OtlpSink = {
   /** Spans of a trace, in the order of arrival. */
   trace(traceId: string): readonly ExportedSpan[]
   readonly spans: readonly ExportedSpan[]
+  /** Where a text stands in anything that was sent, whatever part of a span it is in. */
+  find(text: string): readonly string[]
+  /** The requests that got nothing are answered too, once something is said again. */
+  answer(how: SinkAnswer): void
   close(): Promise<void>
 }
+
+const EXCERPT_BYTES = 100
 
 const REQUEST_MAX_BYTES = 64 * 1024 * 1024
 
@@ -31,7 +41,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 /** Starts the collector on a free loopback port. */
 export async function startOtlpSink(): Promise<OtlpSink> {
   const spans: ExportedSpan[] = []
+  const bodies: Buffer[] = []
   const traces = new Map<string, ExportedSpan[]>()
+  let how: SinkAnswer = { status: 200, afterMs: 0 }
+  let spoken = Promise.withResolvers<void>()
   const server = createServer(async (request, response) => {
     try {
       const body = await readBody(request)
@@ -39,6 +52,15 @@ export async function startOtlpSink(): Promise<OtlpSink> {
         response.writeHead(404).end()
         return
       }
+      while (how === 'nothing') await spoken.promise
+      const { status, afterMs } = how
+      if (afterMs > 0) await pause(afterMs)
+      if (status !== 200) {
+        response.writeHead(status).end()
+        return
+      }
+      if (response.destroyed) return
+      bodies.push(body)
       for (const span of readExportRequest(body)) {
         spans.push(span)
         const known = traces.get(span.traceId)
@@ -56,8 +78,21 @@ export async function startOtlpSink(): Promise<OtlpSink> {
   return {
     url: `http://127.0.0.1:${port}`,
     spans,
+    find: (text) =>
+      bodies.flatMap((body) => {
+        const at = body.indexOf(text)
+        if (at < 0) return []
+        return [body.subarray(Math.max(0, at - EXCERPT_BYTES), at + text.length).toString('latin1')]
+      }),
     trace: (traceId) => traces.get(traceId) ?? [],
+    answer(next) {
+      how = next
+      if (next === 'nothing') spoken = Promise.withResolvers()
+      else spoken.resolve()
+    },
     async close() {
+      how = { status: 200, afterMs: 0 }
+      spoken.resolve()
       server.close()
       server.closeAllConnections()
       await once(server, 'close')

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { baseEnv } from '../../deploy/local/base-env.ts'
@@ -39,6 +39,8 @@ export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBounc
   const port = await findFreePort()
   const folder = join(home, 'pgbouncer')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // The account has to pass through it to its own.
+  chmodSync(home, 0o711)
   const file = (name: string, content: string): string => {
     const path = join(folder, name)
     writeFileSync(path, content, { mode: 0o600 })

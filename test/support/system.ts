@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createTopics } from '@weir/contracts'
 import { connectKafka, createReader, type Kafka, type KafkaRecord } from '@weir/kafka'
+import { asTenant, createPool, type Pool } from '@weir/postgres'
 import { createInstallation } from '../../deploy/local/installation.ts'
 import { ensureInstallationSecrets } from '../../deploy/local/installation-secrets.ts'
 import { findLeftovers, stopLeftovers } from '../../deploy/local/leftovers.ts'
 import { guardAgainstOwnDeath, type ParentGuard } from '../../deploy/local/parent-guard.ts'
 import { findFreePort } from '../../deploy/local/ports.ts'
-import { makeProcessEnv } from '../../deploy/local/process-env.ts'
+import { makeProcessEnv, writeRoleUrl } from '../../deploy/local/process-env.ts'
 import { type PlatformProcess, platformProcesses } from '../../deploy/local/processes.ts'
 import { registerStage } from '../../deploy/local/register-stage.ts'
 import { repositoryDir } from '../../deploy/local/repository.ts'
@@ -78,6 +79,8 @@ export type System = {
   stopStage(process: string): Promise<void>
   /** All records of a topic up to its end as of now. */
   read(topic: string): Promise<readonly KafkaRecord[]>
+  /** What the database answers to who asks as control, in the name of a tenant. */
+  query<Row>(tenant: string, text: string, values?: readonly unknown[]): Promise<Row[]>
   /** Parsed lines of a process' log; what is no JSON is left out. */
   log(process: string): readonly Record<string, unknown>[]
   /** A path in the home, for stages to write to. */
@@ -144,7 +147,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     )
   }
 
+  let pool: Pool | undefined
+
   const stop = async () => {
+    await pool?.end()
     await Promise.all([...late.values()].map(({ supervisor }) => supervisor.stopAll(STOP_GRACE_MS)))
     await installation.stop(STOP_GRACE_MS)
     guard?.release()
@@ -278,6 +284,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         await reader.stop()
       }
       return records
+    },
+    query(tenant, text, values = []) {
+      const url = writeRoleUrl(postgres, 'weir_control', secrets.passwords.control)
+      pool ??= createPool({ url, max: 1, applicationName: 'weir-e2e' })
+      return asTenant(pool, tenant).query({ text, values: [...values] })
     },
     log: (name) => parseLines(readFileSync(join(home, 'logs', `${name}.log`), 'utf8')),
     file: (name) => join(home, name),

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import {
   deriveTicketKey,
   formatTicketKey,
   parseTicketKey,
+  tagFor,
   verifyTicket,
   writeTicket,
 } from './ticket.ts'
@@ -49,4 +52,21 @@ test('during a rotation an instance with the old key and one with the new key bo
 test('a key survives its text form', () => {
   assert.deepEqual(parseTicketKey(formatTicketKey(split)), split)
   assert.equal(parseTicketKey('weirkey_split@1_k1_short'), undefined)
+})
+
+test('a tag is the HMAC-SHA-256 of the claims, whatever was asked before', () => {
+  const job = fc.oneof(
+    fc.constantFrom('j', 'k', ''),
+    fc.string({ unit: 'grapheme', maxLength: 99 }),
+  )
+  const asked = fc.array(fc.record({ job, key: fc.constantFrom(split, other) }), { maxLength: 20 })
+  fc.assert(
+    fc.property(asked, (all) => {
+      for (const { job, key } of all) {
+        const text = `t\n${job}\n1\np\n1000`
+        const expected = createHmac('sha256', key.secret).update(text).digest('base64url')
+        assert.equal(tagFor(key, { ...claims, job }), expected.slice(0, 16))
+      }
+    }),
+  )
 })

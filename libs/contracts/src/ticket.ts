@@ -22,11 +22,13 @@ const TAG_LENGTH = 16
 
 /**
  * HMAC-SHA-256 (RFC 2104), written as its two hashes: one-shot hashes cost half of what an Hmac
- * object does (1.3 against 2.7 µs), and a stage makes one for each message. For keys of at most a
- * block, 64 bytes, as ours are.
+ * object does (1.3 against 2.7 µs), and a stage makes one for each message; the messages of one run
+ * follow each other and ask for the same one. For keys of at most a block, 64 bytes, as ours are.
  */
 function mac(secret: Buffer, text: string): string {
-  const { inner, outer } = padsOf(secret)
+  const pads = padsOf(secret)
+  if (pads.lastText === text) return pads.lastTag
+  const { inner, outer } = pads
   let block = inner
   const size = BLOCK_BYTES + text.length * UTF8_MAX_BYTES
   if (size > inner.length) {
@@ -36,7 +38,9 @@ function mac(secret: Buffer, text: string): string {
   const end = BLOCK_BYTES + block.write(text, BLOCK_BYTES)
   // As a string: the same as bytes would take three times as long.
   outer.write(hash('sha256', block.subarray(0, end), 'binary'), BLOCK_BYTES, 'latin1')
-  return hash('sha256', outer, 'base64url').slice(0, TAG_LENGTH)
+  pads.lastText = text
+  pads.lastTag = hash('sha256', outer, 'base64url').slice(0, TAG_LENGTH)
+  return pads.lastTag
 }
 
 const BLOCK_BYTES = 64
@@ -45,7 +49,12 @@ const UTF8_MAX_BYTES = 3
 const TEXT_BYTES_USUAL = 2_048
 
 /** The key's two padded blocks, each with room for what is hashed after it; used synchronously. */
-type Pads = { readonly inner: Buffer; readonly outer: Buffer }
+type Pads = {
+  readonly inner: Buffer
+  readonly outer: Buffer
+  lastText: string | undefined
+  lastTag: string
+}
 const prepared = new WeakMap<Buffer, Pads>()
 
 function padsOf(secret: Buffer): Pads {
@@ -59,7 +68,7 @@ function padsOf(secret: Buffer): Pads {
       inner[at] = byte ^ 0x36
       outer[at] = byte ^ 0x5c
     }
-    pads = { inner, outer }
+    pads = { inner, outer, lastText: undefined, lastTag: '' }
     prepared.set(secret, pads)
   }
   return pads

@@ -25,7 +25,9 @@ const sections: readonly Section[] = [
   },
   {
     title: 'tables',
-    text: `select format(e'table %s.%s%s\\n%s%s%s%s%s%s', n.nspname, c.relname,
+    text: `select format(e'%s %s.%s%s\\n%s%s%s%s%s%s',
+        -- What a view says is in its migration: versions of Postgres write it differently.
+        case c.relkind when 'v' then 'view' else 'table' end, n.nspname, c.relname,
         coalesce(' with (' || array_to_string(c.reloptions, ', ') || ')', ''),
         (select string_agg(format('  %s %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod),
             case when a.attnotnull then ' not null' else '' end,

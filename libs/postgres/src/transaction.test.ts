@@ -5,7 +5,14 @@ import { cloneDatabase, type TestDatabase } from '../../../test/support/database
 import type { Pool } from './pool.ts'
 import { asTenant } from './single-statements.ts'
 import type { Statement, Tx } from './statement.ts'
-import { batchQuery, query, tenantQuery, withTenant, withTransaction } from './transaction.ts'
+import {
+  batchQuery,
+  query,
+  tenantBatch,
+  tenantQuery,
+  withTenant,
+  withTransaction,
+} from './transaction.ts'
 
 let db: TestDatabase
 let pool: Pool
@@ -37,6 +44,25 @@ describe('a transaction of a tenant', () => {
     ])
     assert.deepEqual(seen, [[{ tenant: one }], [{ tenant: one }]])
     assert.deepEqual(await query(pool, visible), [])
+    assert.deepEqual(await tenantQuery(pool, two, visible), [{ tenant: two }])
+  })
+
+  it('sees just as much in one round trip, and nothing after it', async () => {
+    const seen = await tenantBatch(pool, one, (tx) =>
+      Promise.all([tx.query(current), tx.query(visible)]),
+    )
+    assert.deepEqual(seen, [[{ tenant: one }], [{ tenant: one }]])
+    assert.deepEqual(await query(pool, visible), [])
+    const tooLate = tenantBatch(pool, one, async (tx) => {
+      await tx.query(current)
+      return tx.query(visible)
+    })
+    await assert.rejects(tooLate, /the transaction is over/)
+    const failed = tenantBatch(pool, one, async (tx) => {
+      void tx.query({ text: 'select 1 / 0' })
+      return 'done'
+    })
+    await assert.rejects(failed, /rolled back/)
     assert.deepEqual(await tenantQuery(pool, two, visible), [{ tenant: two }])
   })
 

@@ -71,6 +71,20 @@ export async function tenantExecute(
   return results[2]?.rowCount ?? 0
 }
 
+/**
+ * Runs `work` in a transaction of one tenant, in one round trip: commit is sent with the statements
+ * that `work` sends before it first waits. Later ones throw, and what `work` makes of the answers no
+ * longer decides whether they stand: for reading.
+ */
+export async function tenantBatch<T>(
+  pool: Pool,
+  tenant: string,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  assertTenant(tenant)
+  return runTransaction(pool, [begin, setTenant(tenant)], work, { isBatch: true })
+}
+
 /** Several statements in a transaction without a tenant, in one round trip; rows of each. */
 export async function batchQuery(
   pool: Pool,
@@ -124,6 +138,7 @@ async function runTransaction<T>(
   pool: Pool,
   opening: readonly Statement[],
   work: (tx: Tx) => Promise<T>,
+  { isBatch = false }: { readonly isBatch?: boolean } = {},
 ): Promise<T> {
   const client = await pool.connect()
   const sent: Promise<unknown>[] = []
@@ -144,10 +159,13 @@ async function runTransaction<T>(
       query: (statement) => track(run(statement, (result) => result.rows as never)),
       execute: (statement) => track(run(statement, (result) => result.rowCount ?? 0)),
     }
-    const value = await work(tx)
+    const working = work(tx)
+    const early = isBatch ? track(send(client, commit)) : undefined
+    if (isBatch) open = false
+    const value = await working
     open = false
     await opened
-    const end = await send(client, commit)
+    const end = await (early ?? send(client, commit))
     const failed = (await Promise.allSettled(sent)).find((each) => each.status === 'rejected')
     assertCommitted(end, failed?.reason)
     return value

@@ -64,5 +64,5 @@ test('spans reach the collector as protobuf, with parent, links and resource', a
     assert.ok(sent.includes(part), part)
   }
   assert.ok(!sent.includes('not recorded'))
-  assert.deepEqual(sdk.stats(), { exported: 3, failed: 0, dropped: 0, queued: 0 })
+  assert.deepEqual(sdk.stats(), { exported: 3, failed: 0, dropped: 0, queued: 0, exporting: 0 })
 })

@@ -1,5 +1,7 @@
 import { readConfig } from './config.ts'
-import { telemetrySettings } from './shared-settings.ts'
+import { createLogger } from './logger.ts'
+import type { Loss } from './loss-tally.ts'
+import { logSettings, telemetrySettings } from './shared-settings.ts'
 import type { TelemetryStats } from './telemetry-sdk.ts'
 
 /**
@@ -14,12 +16,19 @@ const config = readConfig(telemetrySettings)
 let sdk: Sdk | undefined
 if (config.otlpUrl !== undefined) {
   const { startTelemetry } = await import('./telemetry-sdk.ts')
-  sdk = startTelemetry({ ...config, otlpUrl: config.otlpUrl })
+  sdk = startTelemetry({ ...config, otlpUrl: config.otlpUrl, onLoss: tellLoss })
 }
 
-/** Spans ended, exported, refused by the collector, dropped because the queue was full. */
+function tellLoss(loss: Loss): void {
+  // Read this late because a wrong level is for the process itself to tell, with its other faults.
+  const { logLevel } = readConfig(logSettings)
+  const log = createLogger({ service: config.serviceName, level: logLevel })
+  log.warn({ signal: 'traces', ...loss }, 'spans were lost')
+}
+
+/** What has become of the spans of this process. */
 export function telemetryStats(): TelemetryStats {
-  return sdk?.stats() ?? { exported: 0, failed: 0, dropped: 0, queued: 0 }
+  return sdk?.stats() ?? { exported: 0, failed: 0, dropped: 0, queued: 0, exporting: 0 }
 }
 
 /** Exports what is queued, for at most 3 s: an absent collector would hold the process for ten. */

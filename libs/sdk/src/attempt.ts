@@ -1,7 +1,7 @@
 import { abortKindOf, TaskAbort } from './abort.ts'
 import { Aborter } from './aborter.ts'
 import { buildContext } from './build-context.ts'
-import { abortFailure, contractFailure } from './classify.ts'
+import { abortFailure, contractFailure, messageOf } from './classify.ts'
 import { Cleanups } from './cleanups.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { StageContext } from './context.ts'
@@ -177,11 +177,7 @@ function checkInput(
       refused: contractFailure('input_invalid', `${stage.ref}: its input is not valid: ${faults}`),
     }
   } catch (error) {
-    return {
-      refused: contractFailure(
-        'input_invalid',
-        `${stage.ref}: its input cannot be read (${error})`,
-      ),
-    }
+    const message = `${stage.ref}: its input cannot be read (${messageOf(error)})`
+    return { refused: contractFailure('input_invalid', message) }
   }
 }

@@ -40,8 +40,17 @@ export function classifyThrown(thrown: unknown): Failure {
     const error = transient('upstream_timeout', 'Something that the task waited for timed out')
     return { status: 'retry', error, retryAfterMs: null }
   }
-  const message = thrown instanceof Error ? thrown.message : 'The handler threw no error'
+  const message = thrown instanceof Error ? messageOf(thrown) : 'The handler threw no error'
   return { status: 'retry', error: transient('handler_error', message), retryAfterMs: null }
+}
+
+/**
+ * What an error says to the people who see the job. The text of a SyntaxError is the engine's own and
+ * quotes what was parsed, which as a rule is the payload: it goes no further.
+ */
+export function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  return thrown.name === 'SyntaxError' ? 'Something could not be parsed' : thrown.message
 }
 
 /** A violated contract: running the same code on the same input again would not help. */

@@ -159,6 +159,25 @@ test('what a network error says of hosts and ports stays out of the tenant’s s
   assert.equal(outcome.error.message, 'The network failed (ECONNREFUSED)')
 })
 
+test('what could not be parsed is not quoted, in whichever place it was parsed', async () => {
+  const parse = () => JSON.parse('secret') as never
+  assert.throws(parse, /secret/)
+  const thrown = await outcomeOf(parse)
+  const unreadable = await outcomeOf(() => ({
+    get member() {
+      return parse()
+    },
+  }))
+  const vendor = { version: 1, vendor: 'some', validate: parse } as const
+  const input = { '~standard': vendor }
+  const refused = await outcomeOf(() => 1, { input })
+  for (const outcome of [thrown, unreadable, refused]) {
+    assert.ok(outcome.status === 'retry' || outcome.status === 'fail')
+    assert.match(outcome.error.message, /could not be parsed/)
+    assert.doesNotMatch(outcome.error.message, /secret/)
+  }
+})
+
 test('optional enrichment that fails for good is left out', async () => {
   const failing = raise(new Permanent('gone', 'no such thing'))
   const optional = { kind: 'enrich', optional: true } as const

@@ -1,5 +1,5 @@
 import { limits, type TaskError } from '@weir/contracts'
-import { classifyThrown, contractFailure } from './classify.ts'
+import { classifyThrown, contractFailure, messageOf } from './classify.ts'
 import { describeFaults } from './contract.ts'
 import { findJsonFault } from './json-fault.ts'
 import type { Outcome } from './outcome.ts'
@@ -42,7 +42,8 @@ export function toOutcome(stage: Stage, settled: Settled): Outcome {
     return toOk(stage, returned, null)
   } catch (error) {
     // A getter or a schema's own code threw while the value was looked at.
-    return contractFailure('output_invalid', `${stage.ref}: its output cannot be read (${error})`)
+    const message = `${stage.ref}: its output cannot be read (${messageOf(error)})`
+    return contractFailure('output_invalid', message)
   }
 }
 

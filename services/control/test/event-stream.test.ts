@@ -118,6 +118,38 @@ test('a stream that broke is resumed from the last event without a gap or a doub
   assert.deepEqual(nothing, { seen: [], hasEnded: true })
 })
 
+test('a log of more chunks than are read at once is streamed whole', async () => {
+  const { id, submittedAt } = await submit()
+  await ledger.claim(id)
+  const at = new Date().toISOString()
+  const [queued, dispatched] = eventsOfRun(submittedAt) as { seq: number }[]
+  await ledger.log(id, [queued, dispatched] as { seq: number }[])
+  for (let seq = 3; seq <= 30; seq += 1) {
+    const event = {
+      seq,
+      run: 1,
+      type: 'task.started',
+      at,
+      step: 'a',
+      item: '',
+      attempt: seq,
+      data: {},
+    }
+    await ledger.log(id, [event])
+  }
+  const end = { seq: 31, run: 1, type: 'job.failed', at, data: {} }
+  await ledger.end(id, [end], 'failed')
+  for (const after of [0, 3, 29, 30]) {
+    const headers: Record<string, string> = after === 0 ? {} : { 'last-event-id': String(after) }
+    const { seen, hasEnded } = await follow(id, headers)
+    assert.equal(hasEnded, true)
+    assert.deepEqual(
+      seen.map((event) => event.id),
+      Array.from({ length: 31 - after }, (_, n) => after + n + 1),
+    )
+  }
+})
+
 test('numbers to resume from that are none are refused', async () => {
   const { id } = await submit()
   for (const last of ['x', '-1', '1.5', '99999999999']) {

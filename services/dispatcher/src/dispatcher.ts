@@ -205,8 +205,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     }
     if (claimed.length === 0) return false
     const clock = Math.min(...claimed.map((job) => job.virtualFinish))
-    const advance = withTransaction(pool, (tx) => advanceClock(tx, clock))
-    await Promise.all([produce(claimed, plans), advance])
+    await Promise.all([produce(claimed, plans), advanceClock(pool, clock)])
     const given = bandLimits.reduce((sum, limit) => sum + limit, 0)
     return claimed.length >= CLAIM_MAX / 2 || (isTight && claimed.length < given)
   }

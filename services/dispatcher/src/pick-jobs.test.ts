@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plan, PlanStep, StageRef } from '@weir/contracts'
 import type { QueueHead } from '@weir/postgres'
+import fc from 'fast-check'
 import { CLAIM_MAX, pickJobs, type StageCredits } from './pick-jobs.ts'
 import { createRoom } from './room.ts'
 
@@ -115,4 +116,25 @@ test('a tenant that waits alone may have all of a limit, and one slot goes to wh
   assert.deepEqual(rivals(10, { slow: 7 }, ['slow']), { slow: 3 })
   assert.deepEqual(rivals(10, { slow: 7, other: 1 }, ['slow']), { slow: 2 })
   assert.deepEqual(rivals(1, {}, ['slow', 'other']), { slow: 1 })
+})
+
+test('a queue that waits alone is given as much at once as slot by slot', () => {
+  const runs = fc.array(fc.constantFrom('t', 'other'), { maxLength: 30 })
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 40 }), runs, runs, (limit, atNarrow, atWide) => {
+      const room = createRoom((stage) => (stage === 'narrow' ? limit : 25))
+      for (const [stage, tenants] of [
+        ['narrow', atNarrow],
+        ['wide', atWide],
+      ] as const) {
+        for (const [at, tenant] of tenants.entries())
+          room.take(planOn(stage, tenant), `${stage}${at}`, 1)
+      }
+      const one = head('narrow+wide', 2)
+      const given = (heads: readonly QueueHead[]) =>
+        sum(pickJobs(heads, plansOf(heads), room).bandLimits)
+      // The same queue told of twice takes the other way.
+      assert.equal(given([one]), given([one, one]))
+    }),
+  )
 })

@@ -90,7 +90,7 @@ function narrowestOf(plan: Plan, room: Room): string {
   return narrowest
 }
 
-/** Gives slots one by one to the queues that share a narrow stage, at most `most`. */
+/** Gives slots to the queues that share a narrow stage, at most `most`; one by one where they are several. */
 function shareSlots(
   queues: readonly Candidate[],
   booking: Booking,
@@ -100,6 +100,12 @@ function shareSlots(
   const open = [0, 1, 2, 3].map((band) => queues.filter(({ head }) => head.band === band))
   const waiting = open.map((own) => (own.length > 0 ? CLAIM_MAX : 0))
   const kept = before.map((credit, band) => ((waiting[band] as number) > 0 ? credit : 0))
+  const [only] = queues
+  if (only !== undefined && queues.length === 1) {
+    // How many wait behind its head is not known: one by one would be hundreds of steps for one job.
+    only.granted = booking.take(only.plan, Math.min(only.jobs, most))
+    return { granted: only.granted, credits: kept }
+  }
   let granted = 0
   while (granted < most && waiting.some((count) => count > 0)) {
     const { take, credits } = shareBands(waiting, 1, kept)
@@ -124,7 +130,7 @@ function takeFirst(queues: Candidate[], booking: Booking): Candidate | undefined
       if (first === undefined || queue.nextFinish < first.nextFinish) first = queue
     }
     if (first === undefined) return undefined
-    if (first.granted < first.jobs && booking.take(first.plan)) {
+    if (first.granted < first.jobs && booking.take(first.plan, 1) === 1) {
       first.granted += 1
       first.nextFinish += 1
       return first
@@ -134,7 +140,10 @@ function takeFirst(queues: Candidate[], booking: Booking): Candidate | undefined
 }
 
 /** What one claim takes of the room, before anything is claimed. */
-type Booking = { take(plan: Plan): boolean }
+type Booking = {
+  /** Takes the slots of as many jobs of a plan as fit, at most `most`; answers how many. */
+  take(plan: Plan, most: number): number
+}
 
 function openBooking(room: Room, candidates: readonly Candidate[]): Booking {
   const booked = new Map<string, number>()
@@ -148,28 +157,35 @@ function openBooking(room: Room, candidates: readonly Candidate[]): Booking {
   const count = (key: string, by: number) => booked.set(key, (booked.get(key) ?? 0) + by)
 
   /** The least a tenant can have is one job, however heavy. */
-  const isWithinShare = (stage: string, tenant: string, weight: number): boolean => {
+  const withinShare = (stage: string, tenant: string, weight: number): number => {
     const others = (waiting.get(stage)?.size ?? 0) - 1
     const own = room.heldBy(stage, tenant) + (booked.get(keyOf(stage, tenant)) ?? 0)
-    return own === 0 || own + weight <= capForTenant(room.limit(stage), others)
+    const jobs = Math.floor((capForTenant(room.limit(stage), others) - own) / weight)
+    return Math.max(jobs, own === 0 ? 1 : 0)
+  }
+
+  /** As for the room itself: heavier than the whole limit goes alone. */
+  const withinRoom = (stage: string, weight: number): number => {
+    const own = booked.get(stage) ?? 0
+    const free = room.free(stage) - own
+    const isAlone = free > 0 && own === 0 && room.held(stage) === 0
+    return Math.max(Math.floor(free / weight), isAlone ? 1 : 0)
   }
 
   return {
-    take(plan) {
+    take(plan, most) {
       const weights = Object.entries(weightOf(plan))
-      const fits = weights.every(([stage, weight]) => {
-        const own = booked.get(stage) ?? 0
-        if (!isWithinShare(stage, plan.tenant, weight)) return false
-        const free = room.free(stage) - own
-        // As for the room itself: heavier than the whole limit goes alone.
-        return free >= weight || (free > 0 && own === 0 && room.held(stage) === 0)
-      })
-      if (!fits) return false
+      let jobs = most
       for (const [stage, weight] of weights) {
-        count(stage, weight)
-        count(keyOf(stage, plan.tenant), weight)
+        const here = Math.min(withinShare(stage, plan.tenant, weight), withinRoom(stage, weight))
+        jobs = Math.min(jobs, here)
       }
-      return true
+      if (jobs <= 0) return 0
+      for (const [stage, weight] of weights) {
+        count(stage, jobs * weight)
+        count(keyOf(stage, plan.tenant), jobs * weight)
+      }
+      return jobs
     },
   }
 }

@@ -108,6 +108,15 @@ const deeds = {
   cancel: (_: unknown, __: Told, ctx: StageContext) => ctx.cancel('no longer wanted'),
   /** No outcome that anyone knows. */
   nonsense: () => () => 'a function is not JSON',
+  /** Writes a long line. */
+  loud: (input: unknown, _: Told, ctx: StageContext) => {
+    ctx.log.info({ text: 'x'.repeat(1_000) }, 'loud')
+    return input
+  },
+  /** Its output holds the input, and something that JSON does not know. */
+  dated: (input: unknown) => ({ input, at: new Date(0) }),
+  /** Node's own error quotes the whole text, where that of JSON.parse quotes ten characters. */
+  parse: (input: unknown) => String(BigInt(String((input as Input).text))),
   mutate: (input: unknown) => {
     ;(input as { changed?: boolean }).changed = true
     return input

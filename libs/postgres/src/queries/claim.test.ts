@@ -141,7 +141,7 @@ describe('claims', () => {
       'select min(virtual_finish) - 1 as at from job_queue where tenant_id = $1',
       [one],
     )
-    await advanceClock(asRole(dispatcher), start[0]?.at as number)
+    await advanceClock(dispatcher, start[0]?.at as number)
     const quiet = await submit(two, 3)
     const claimed = ids(await claim(6))
     assert.deepEqual(

@@ -1,4 +1,5 @@
-import type { Tx } from '../statement.ts'
+import type { Pool } from '../pool.ts'
+import { batchQuery } from '../transaction.ts'
 
 /**
  * Moves the virtual time of dispatch forward, never back: the lowest virtual finish among the
@@ -7,11 +8,13 @@ import type { Tx } from '../statement.ts'
  * clock that a crash of the server sets back by a moment is as fair as before, and a wait would
  * stand in the way of the commits that promise something.
  */
-export async function advanceClock(tx: Tx, virtualTime: number): Promise<void> {
-  await tx.execute({ name: 'commit-soon', text: 'set local synchronous_commit = off', values: [] })
-  await tx.execute({
-    name: 'advance-clock',
-    text: `update dispatch_clock set virtual_time = $1::double precision where virtual_time < $1`,
-    values: [virtualTime],
-  })
+export async function advanceClock(pool: Pool, virtualTime: number): Promise<void> {
+  await batchQuery(pool, [
+    { name: 'commit-soon', text: 'set local synchronous_commit = off' },
+    {
+      name: 'advance-clock',
+      text: 'update dispatch_clock set virtual_time = $1::double precision where virtual_time < $1',
+      values: [virtualTime],
+    },
+  ])
 }

@@ -22,7 +22,9 @@ export async function streamFlow(
   const headers = reply.getHeaders() as Record<string, string>
   raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
   raw.write('retry: 1000\n\n')
-  const ping = setInterval(() => raw.write(': ping\n\n'), PING_MS)
+  const ping = setInterval(() => {
+    if (!raw.writableNeedDrain) raw.write(': ping\n\n')
+  }, PING_MS)
   let last = ''
   try {
     while (!signal.aborted) {

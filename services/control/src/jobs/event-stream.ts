@@ -4,14 +4,20 @@ import type { Reply } from '../http/type-provider.ts'
 
 const PING_MS = 15_000
 
+export type EventPage = {
+  readonly events: readonly JobEvent[]
+  /** There are more behind these. */
+  readonly hasMore: boolean
+  /** There will never be any behind these. */
+  readonly hasEnded: boolean
+}
+
 export type EventSource = {
   readonly after: number
   readonly signal: AbortSignal
   readonly show: (event: JobEvent) => JobEvent
-  /** Events after a number, and whether there will be no more. */
-  readonly load: (
-    seq: number,
-  ) => Promise<{ readonly events: readonly JobEvent[]; readonly hasEnded: boolean }>
+  /** The next events after a number: a bounded page of them. */
+  readonly load: (seq: number) => Promise<EventPage>
   /** Calls `look` at once and whenever the job may have changed, until it answers something. */
   readonly changed: (look: () => Promise<true | undefined>) => Promise<true | undefined>
 }
@@ -19,7 +25,8 @@ export type EventSource = {
 /**
  * Writes a job's events as they come, each once and in order: the number of the last one written is
  * where the next look begins, and what a client resumes from. Ends after the event that ends the
- * latest run.
+ * latest run. The backlog of a reader that does not read stays in the log: what is held for it is one
+ * page and what the connection buffers.
  */
 export async function streamEvents(reply: Reply, source: EventSource): Promise<Reply> {
   const { raw } = reply
@@ -27,18 +34,23 @@ export async function streamEvents(reply: Reply, source: EventSource): Promise<R
   const headers = reply.getHeaders() as Record<string, string>
   raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
   raw.write('retry: 1000\n\n')
-  const ping = setInterval(() => raw.write(': ping\n\n'), PING_MS)
+  const ping = setInterval(() => {
+    if (!raw.writableNeedDrain) raw.write(': ping\n\n')
+  }, PING_MS)
   let last = source.after
   try {
     await source.changed(async () => {
-      const { events, hasEnded } = await source.load(last)
-      for (const event of events) {
-        if (source.signal.aborted) return true
-        last = event.seq
-        // A reader slower than the job is waited for: nothing piles up here.
-        if (!raw.write(toFrame(source.show(event)))) await drained(raw, source.signal)
+      for (;;) {
+        const { events, hasMore, hasEnded } = await source.load(last)
+        for (const event of events) {
+          if (source.signal.aborted) return true
+          last = event.seq
+          // A reader slower than the job is waited for: nothing piles up here.
+          if (!raw.write(toFrame(source.show(event)))) await drained(raw, source.signal)
+        }
+        if (hasEnded) return true
+        if (!hasMore) return undefined
       }
-      return hasEnded ? true : undefined
     })
   } finally {
     clearInterval(ping)

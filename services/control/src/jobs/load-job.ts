@@ -12,7 +12,7 @@ import {
   type Pool,
   readJobLog,
   readOutputs,
-  withTenant,
+  tenantBatch,
 } from '@weir/postgres'
 import type { Control } from '../control.ts'
 import { firstEvents, readChunks } from './job-events.ts'
@@ -22,30 +22,40 @@ import { type ViewOptions, viewJob, type Waiting } from './job-view.ts'
 const CHUNKS_MAX = 100_000
 const ATTEMPTS_MAX = 3
 
-export type LoadedJob = { readonly job: Job; readonly events: readonly JobEvent[] }
+export type LoadedJob = {
+  readonly job: Job
+  readonly events: readonly JobEvent[]
+  /** False where there are more chunks behind these events. */
+  readonly isWhole: boolean
+}
 
 /**
- * A job with its events after a number. The row is read before the log in one round trip; where the
+ * A job with its events after a number, of so many chunks of its log at most. The row is read before the log in one round trip; where the
  * run ended between the two, both are read again, so that they never tell of different moments.
  */
 export async function loadJob(
   pool: Pool,
   tenant: string,
   id: string,
-  { input = false, after = 0 }: { readonly input?: boolean; readonly after?: number } = {},
+  {
+    input = false,
+    after = 0,
+    chunksMax = CHUNKS_MAX,
+  }: { readonly input?: boolean; readonly after?: number; readonly chunksMax?: number } = {},
 ): Promise<LoadedJob | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const [job, chunks] = await withTenant(pool, tenant, async (tx) =>
+    const [job, chunks] = await tenantBatch(pool, tenant, async (tx) =>
       Promise.all([
         getJob(tx, tenant, id, { input }),
-        readJobLog(tx, tenant, id, after, CHUNKS_MAX),
+        readJobLog(tx, tenant, id, after, chunksMax),
       ]),
     )
     if (job === undefined) return undefined
     const events = eventsOf(job, chunks, after)
     const last = events.at(-1)
     const isTorn = last?.run === job.run && isEnd(last) && !isTerminal(job.status)
-    if (!isTorn || attempt === ATTEMPTS_MAX) return { job, events }
+    if (isTorn && attempt < ATTEMPTS_MAX) continue
+    return { job, events, isWhole: chunks.length < chunksMax }
   }
 }
 
@@ -79,7 +89,7 @@ export type JobAnswer = ReturnType<typeof viewJob>
 export async function viewLoaded(
   control: Pick<Control, 'pool' | 'plans'>,
   tenant: string,
-  { job, events }: LoadedJob,
+  { job, events }: Pick<LoadedJob, 'job' | 'events'>,
   shown: Shown,
 ): Promise<JobAnswer> {
   const { id } = job

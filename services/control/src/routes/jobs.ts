@@ -19,6 +19,8 @@ import { waitForEnd } from '../jobs/wait-for-end.ts'
 import { waitSchema } from './submit.ts'
 
 const INCLUDABLE = new Set(['input', 'outputs'])
+/** Of a log, held at a time for each who follows it: some 64 KiB each. */
+const STREAM_CHUNKS = 4
 const SEQ_MAX = 2_147_483_647
 
 /** Jobs and what happened to them. */
@@ -112,12 +114,12 @@ export function addJobRoutes(app: App, control: Control): void {
       const canSee = mayReadPayloads(callerOf(request))
       const show = (event: JobEvent) => (canSee ? event : withoutPayload(event))
       const after = lastEventId(request) ?? request.query.after ?? 0
-      const load = async (seq: number) => loadJob(pool, tenant, id, { after: seq })
+      const isStream = /\btext\/event-stream\b/.test(request.headers.accept ?? '')
+      const page = isStream ? { chunksMax: STREAM_CHUNKS } : {}
+      const load = async (seq: number) => loadJob(pool, tenant, id, { after: seq, ...page })
       const loaded = await load(after)
       if (loaded === undefined) throw notFound()
-      if (!/\btext\/event-stream\b/.test(request.headers.accept ?? '')) {
-        return { events: loaded.events.map(show) }
-      }
+      if (!isStream) return { events: loaded.events.map(show) }
       const signal = whenGone(reply, control.closing)
       return streamEvents(reply, {
         after,
@@ -125,10 +127,9 @@ export function addJobRoutes(app: App, control: Control): void {
         show,
         load: async (seq) => {
           const next = await load(seq)
-          return {
-            events: next?.events ?? [],
-            hasEnded: next === undefined || isTerminal(next.job.status),
-          }
+          if (next === undefined) return { events: [], hasMore: false, hasEnded: true }
+          const { events, isWhole, job } = next
+          return { events, hasMore: !isWhole, hasEnded: isWhole && isTerminal(job.status) }
         },
         changed: (look) => control.waiters.until(id, Number.POSITIVE_INFINITY, signal, look),
       })
