@@ -51,13 +51,20 @@ function stream(response: ServerResponse, upTo: number): void {
   }
 }
 
-const serve = (t: Parameters<typeof startServer>[0], upTo = 4) =>
-  startServer(t, ({ url }, response) => {
-    if (!url.includes('/events')) return { body: job }
+/** A server whose job is at work until its last event has been sent. */
+const serve = (t: Parameters<typeof startServer>[0], upTo = events.length) => {
+  let isOver = false
+  return startServer(t, ({ url }, response) => {
+    if (!url.includes('/events')) {
+      return { body: isOver ? job : { ...job, status: 'running', finishedAt: null } }
+    }
     stream(response, upTo)
-    if (upTo === 4) response.end()
+    if (upTo < events.length) return undefined
+    isOver = true
+    response.end()
     return undefined
   })
+}
 
 test('into a pipe each event is one line, and nothing in it steers a terminal', async (t) => {
   const { baseUrl } = await serve(t)
@@ -96,6 +103,7 @@ test('on a terminal the steps are drawn over what was there', async (t) => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the movements of the cursor are meant
   assert.match(out, /\u001b\[\d+A\u001b\[0J/)
   assert.ok(!out.includes('\u001b[2J'))
+  assert.equal(out.match(/failed after 0 ms/g)?.length, 1, 'the end is drawn once')
 })
 
 test('a watch that takes too long ends with 6, one that is interrupted with 130', async (t) => {

@@ -4,8 +4,12 @@ import type { Io } from '../io.ts'
 /** Draws over what was drawn before, on a terminal. */
 export function createLive({ stdout }: Io) {
   let drawn = 0
+  let last: string | undefined
   return {
     draw(text: string): void {
+      // What is taller than the screen cannot be drawn over: it would stand there twice.
+      if (text === last) return
+      last = text
       const columns = stdout.columns ?? 80
       const lines = text.split('\n').map((line) => cut(line, columns))
       const back = drawn === 0 ? '' : `\u001b[${drawn}A\u001b[0J`
