@@ -306,12 +306,12 @@ export function eventsOfRun(submittedAt: string, output: unknown = { ok: true })
   ]
 }
 
-/** Waits until a condition holds, at most 10 s. */
+/** Waits until a condition holds, at most 30 s: a process takes many to start on a busy machine. */
 export async function until<T>(
   look: () => Promise<T | undefined | false>,
   what: string,
 ): Promise<T> {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 30_000
   for (;;) {
     const found = await look()
     if (found) return found
