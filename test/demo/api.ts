@@ -14,7 +14,7 @@ export type Step = {
   readonly status: string
   readonly waitMs?: number | null
   readonly workMs?: number | null
-  readonly items?: { readonly total: number; readonly completed: number; readonly skipped: number }
+  readonly items?: Readonly<Record<'total' | 'completed' | 'skipped' | 'failed', number>>
   readonly output?: unknown
 }
 

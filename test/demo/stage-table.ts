@@ -2,7 +2,10 @@ import type { Job } from './api.ts'
 
 type Row = { stage: string; tasks: number; waitMs: number[]; workMs: number[] }
 
-/** A line per stage: its tasks over all jobs, and the times that the jobs report of its steps. */
+/**
+ * A line per stage: its tasks over all jobs, and the times of a task. A job reports sums over the
+ * elements of a fan-out: of them the mean of those that ran counts, for each job.
+ */
 export function formatStages(jobs: readonly Job[]): string {
   const rows = new Map<string, Row>()
   for (const { steps } of jobs) {
@@ -10,8 +13,10 @@ export function formatStages(jobs: readonly Job[]): string {
       const row = rows.get(stage) ?? { stage, tasks: 0, waitMs: [], workMs: [] }
       rows.set(stage, row)
       row.tasks += items?.total ?? 1
-      if (typeof waitMs === 'number') row.waitMs.push(waitMs)
-      if (typeof workMs === 'number') row.workMs.push(workMs)
+      const ran = items === undefined ? 1 : items.completed + items.failed
+      if (ran === 0) continue
+      if (typeof waitMs === 'number') row.waitMs.push(waitMs / ran)
+      if (typeof workMs === 'number') row.workMs.push(workMs / ran)
     }
   }
   const lines = [...rows.values()].map((row) => [
