@@ -55,9 +55,7 @@ export async function tenantQuery<Row = Record<string, unknown>>(
   tenant: string,
   statement: Statement,
 ): Promise<Row[]> {
-  assertTenant(tenant)
-  const results = await pipelined(pool, [begin, setTenant(tenant), statement, commit])
-  return results[2]?.rows as Row[]
+  return tenantBatch(pool, tenant, (tx) => tx.query<Row>(statement))
 }
 
 /** As `tenantQuery`; answers how many rows were changed. */
@@ -66,9 +64,7 @@ export async function tenantExecute(
   tenant: string,
   statement: Statement,
 ): Promise<number> {
-  assertTenant(tenant)
-  const results = await pipelined(pool, [begin, setTenant(tenant), statement, commit])
-  return results[2]?.rowCount ?? 0
+  return tenantBatch(pool, tenant, (tx) => tx.execute(statement))
 }
 
 /**
@@ -90,8 +86,8 @@ export async function batchQuery(
   pool: Pool,
   statements: readonly Statement[],
 ): Promise<Record<string, unknown>[][]> {
-  const results = await pipelined(pool, [begin, ...statements, commit])
-  return results.slice(1, -1).map((result) => result.rows)
+  const work = (tx: Tx) => Promise.all(statements.map((each) => tx.query(each)))
+  return runTransaction(pool, [begin], work, { isBatch: true })
 }
 
 /** One statement without a tenant; its own transaction. */
@@ -111,24 +107,6 @@ async function sendAlone(pool: Pool, statement: Statement): Promise<pg.QueryResu
   const client = await pool.connect()
   try {
     return await send(client, statement)
-  } finally {
-    client.release(client.getTransactionStatus() !== 'I')
-  }
-}
-
-async function pipelined(pool: Pool, statements: readonly Statement[]): Promise<pg.QueryResult[]> {
-  const client = await pool.connect()
-  try {
-    // All of them settle before the connection goes back: replies may still be on their way when
-    // the first failure is known.
-    const settled = await Promise.allSettled(statements.map((each) => send(client, each)))
-    const results: pg.QueryResult[] = []
-    for (const each of settled) {
-      if (each.status === 'rejected') throw each.reason
-      results.push(each.value)
-    }
-    assertCommitted(results.at(-1))
-    return results
   } finally {
     client.release(client.getTransactionStatus() !== 'I')
   }
@@ -160,12 +138,13 @@ async function runTransaction<T>(
       execute: (statement) => track(run(statement, (result) => result.rowCount ?? 0)),
     }
     const working = work(tx)
-    const early = isBatch ? track(send(client, commit)) : undefined
-    if (isBatch) open = false
-    const value = await working
+    // A batch sends its commit with what was sent until now.
+    if (!isBatch) await working
     open = false
+    const ended = track(send(client, commit))
+    const value = await working
     await opened
-    const end = await (early ?? send(client, commit))
+    const end = await ended
     const failed = (await Promise.allSettled(sent)).find((each) => each.status === 'rejected')
     assertCommitted(end, failed?.reason)
     return value
