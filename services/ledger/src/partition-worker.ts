@@ -1,6 +1,6 @@
 import type { ChangeRecord, Topics } from '@weir/contracts'
 import type { KafkaRecord, Producer } from '@weir/kafka'
-import type { Logger } from '@weir/runtime'
+import { createBell, type Logger } from '@weir/runtime'
 import type { GroupCommit } from './group-commit.ts'
 import type { PartitionFold, RunKey } from './partition-fold.ts'
 import type { RunBook } from './run-book.ts'
@@ -41,20 +41,14 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   let queue: KafkaRecord[] = []
   let paused = false
   let stopped = false
-  let wake: () => void = () => {}
+  const news = createBell()
   const expired: RunKey[] = []
 
   const waitForWork = async () => {
-    if (queue.length > 0 || expired.length > 0) return
+    const hasWork = queue.length > 0 || expired.length > 0
     const due = fold.nextDue
     const waitMs = due === null ? 1_000 : Math.min(Math.max(due - Date.now(), 20), 1_000)
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, waitMs)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+    await news.heard(hasWork ? 0 : waitMs)
   }
 
   const nextBatch = (): KafkaRecord[] => {
@@ -145,15 +139,15 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
         paused = true
         options.pause()
       }
-      wake()
+      news.ring()
     },
     expire(keys) {
       expired.push(...keys)
-      wake()
+      news.ring()
     },
     async stop() {
       stopped = true
-      wake()
+      news.ring()
       await running
     },
   }
