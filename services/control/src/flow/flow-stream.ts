@@ -1,10 +1,9 @@
-import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
+import { openStream } from '../http/open-stream.ts'
 import type { Reply } from '../http/type-provider.ts'
 import type { Flow } from './flow-view.ts'
 
 const LOOK_MS = 1_000
-const PING_MS = 15_000
 
 /**
  * Writes the flow whenever it is another than the last one written, at most once a second. Each is
@@ -17,14 +16,7 @@ export async function streamFlow(
 ): Promise<Reply> {
   // The first one may fail: then it is an answer like any other.
   let flow = await load()
-  const { raw } = reply
-  reply.hijack()
-  const headers = reply.getHeaders() as Record<string, string>
-  raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
-  raw.write('retry: 1000\n\n')
-  const ping = setInterval(() => {
-    if (!raw.writableNeedDrain) raw.write(': ping\n\n')
-  }, PING_MS)
+  const stream = openStream(reply, signal)
   let last = ''
   try {
     while (!signal.aborted) {
@@ -32,15 +24,13 @@ export async function streamFlow(
       const text = JSON.stringify(facts)
       if (text !== last) {
         last = text
-        const frame = `event: flow\ndata: ${JSON.stringify(flow)}\n\n`
-        if (!raw.write(frame)) await once(raw, 'drain', { signal }).catch(() => {})
+        await stream.write(`event: flow\ndata: ${JSON.stringify(flow)}\n\n`)
       }
       await pause(LOOK_MS, undefined, { signal }).catch(() => {})
       if (!signal.aborted) flow = await load()
     }
   } finally {
-    clearInterval(ping)
-    raw.end()
+    stream.end()
   }
   return reply
 }

@@ -1,8 +1,6 @@
-import { once } from 'node:events'
 import type { JobEvent } from '@weir/contracts'
+import { openStream } from '../http/open-stream.ts'
 import type { Reply } from '../http/type-provider.ts'
-
-const PING_MS = 15_000
 
 export type EventPage = {
   readonly events: readonly JobEvent[]
@@ -29,14 +27,7 @@ export type EventSource = {
  * page and what the connection buffers.
  */
 export async function streamEvents(reply: Reply, source: EventSource): Promise<Reply> {
-  const { raw } = reply
-  reply.hijack()
-  const headers = reply.getHeaders() as Record<string, string>
-  raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
-  raw.write('retry: 1000\n\n')
-  const ping = setInterval(() => {
-    if (!raw.writableNeedDrain) raw.write(': ping\n\n')
-  }, PING_MS)
+  const stream = openStream(reply, source.signal)
   let last = source.after
   try {
     await source.changed(async () => {
@@ -45,24 +36,18 @@ export async function streamEvents(reply: Reply, source: EventSource): Promise<R
         for (const event of events) {
           if (source.signal.aborted) return true
           last = event.seq
-          // A reader slower than the job is waited for: nothing piles up here.
-          if (!raw.write(toFrame(source.show(event)))) await drained(raw, source.signal)
+          await stream.write(toFrame(source.show(event)))
         }
         if (hasEnded) return true
         if (!hasMore) return undefined
       }
     })
   } finally {
-    clearInterval(ping)
-    raw.end()
+    stream.end()
   }
   return reply
 }
 
 function toFrame(event: JobEvent): string {
   return `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
-}
-
-async function drained(raw: Reply['raw'], signal: AbortSignal): Promise<void> {
-  await once(raw, 'drain', { signal }).catch(() => {})
 }

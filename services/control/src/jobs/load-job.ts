@@ -30,8 +30,9 @@ export type LoadedJob = {
 }
 
 /**
- * A job with its events after a number, of so many chunks of its log at most. The row is read before the log in one round trip; where the
- * run ended between the two, both are read again, so that they never tell of different moments.
+ * A job with its events after a number, of so many chunks of its log at most. The row is read before
+ * the log in one round trip; where the run ended between the two, both are read again, so that they
+ * never tell of different moments.
  */
 export async function loadJob(
   pool: Pool,
