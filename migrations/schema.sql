@@ -41,6 +41,31 @@ grant insert, select to weir_control
 grant select to weir_definer
 grant update (revoked_at) to weir_control
 
+table weir.artifacts
+  tenant_id uuid not null
+  job_id uuid not null
+  run integer not null
+  step text not null
+  item text not null
+  digest text not null
+  body bytea not null storage e
+  constraint artifacts_pkey PRIMARY KEY (tenant_id, job_id, run, step, item, digest)
+  row security enabled and forced
+  policy artifacts_base as permissive for all to weir_control using true with check true
+  policy artifacts_definer as permissive for all to weir_definer using true with check true
+  policy artifacts_ledger as permissive for insert to weir_ledger with check true
+  policy artifacts_ledger_read as permissive for select to weir_ledger using true
+  policy artifacts_tenant as restrictive for all to weir_control, weir_definer using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) with check (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"))
+grant delete, select to weir_definer
+grant insert to weir_ledger
+grant select to weir_control
+grant select (digest) to weir_ledger
+grant select (item) to weir_ledger
+grant select (job_id) to weir_ledger
+grant select (run) to weir_ledger
+grant select (step) to weir_ledger
+grant select (tenant_id) to weir_ledger
+
 table weir.audit_log
   tenant_id uuid not null
   id uuid not null
@@ -904,12 +929,19 @@ begin
     delete from weir.payloads p where p.tenant_id = tenant and p.job_id = any (victims)
     returning octet_length(p.body) as size
   ),
+  made as (
+    delete from weir.artifacts a where a.tenant_id = tenant and a.job_id = any (victims)
+    returning octet_length(a.body) as size
+  ),
   gone as (
     delete from weir.jobs j where j.tenant_id = tenant and j.id = any (victims)
     returning j.input_bytes as size
   )
   select coalesce(sum(a.size), 0) into bytes
-  from (select size from log union all select size from kept union all select size from gone) a;
+  from (
+    select size from log union all select size from kept union all select size from made
+    union all select size from gone
+  ) a;
   update weir.tenant_usage v set stored_bytes = greatest(0, v.stored_bytes - bytes)
   where v.tenant_id = tenant;
   return cardinality(victims);

@@ -17,7 +17,15 @@ const indexes = sources.filter((file) => /^libs\/[a-z]+\/src\/index\.ts$/.test(f
 /** What users of the packages are given, whether or not anything here takes it too. */
 const surface: Record<string, readonly string[]> = {
   sdk: [
-    ...['Budget', 'CancelValue', 'Cleanup', 'ErrorAction', 'InjectedFault', 'InstanceContext'],
+    ...[
+      'ArtifactContent',
+      'Budget',
+      'CancelValue',
+      'Cleanup',
+      'ErrorAction',
+      'InjectedFault',
+      'InstanceContext',
+    ],
     ...['Interceptor', 'JsonSchema', 'OutcomeValue', 'Returned', 'RouteValue', 'Schema'],
     ...['ShortCircuit', 'SkipValue', 'StageCheckError', 'StageDefinition', 'StageExample'],
     ...['StageFault', 'StageRule', 'TestResult', 'TestTask', 'checkStage', 'findStageFaults'],

@@ -35,7 +35,7 @@ test('the reference of metrics lists every metric of the sources, and no other',
   assert.deepEqual(names.toSorted(), metricsOfSources().toSorted())
 })
 
-test('what is lost of logs and traces raises an alert, whatever it is lost by', () => {
+test('what is lost of logs, traces and events raises an alert, whatever it is lost by, and no longer than that', () => {
   const { groups } = parse(read('deploy/observability/alerts.yml')) as {
     groups: { rules: { alert: string; expr: string; for?: string }[] }[]
   }
@@ -46,7 +46,7 @@ test('what is lost of logs and traces raises an alert, whatever it is lost by', 
     [
       [
         'WeirTelemetryDropped',
-        'sum by (service, signal, reason) (increase(weir_telemetry_dropped_total[15m])) > 0',
+        'sum by (service, signal, reason) (increase(weir_telemetry_dropped_total[45s])) > 0',
         undefined,
       ],
     ],

@@ -75,6 +75,7 @@ export function rowsOf(tenant: string, label: string): Readonly<Record<string, V
       not_after: now,
     },
     job_log: { job_id: job, from_seq: 1, to_seq: 2, run: 1, events: eventsOf(label) },
+    artifacts: { job_id: job, run: 1, step: 's', item: '', digest: 'd', body: Buffer.from([1]) },
     payloads: { job_id: job, run: 1, step: 's', item: '', digest: 'd', body: '{}' },
     audit_log: {
       id: newUuid(),

@@ -1,5 +1,5 @@
 export type TextStream = {
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -43,7 +43,7 @@ async function json<Value>(args: readonly string[], stdin = ''): Promise<Value> 
 }
 
 before(async () => {
-  system = await startSystem({ demoStages: ['normalise', 'mean'] })
+  system = await startSystem({ demoStages: ['normalise', 'mean'], stages: [{ name: 'act' }] })
   const { PATH, HOME } = process.env
   env = { PATH, HOME, XDG_CONFIG_HOME: folder }
   const key = system.operator.key
@@ -110,6 +110,29 @@ test('a failed job ends with 1 where its status is asked for', async () => {
   assert.match(out, /^error +constant_input: .* \(step normalise\)$/m)
 })
 
+test('what a job has made is listed, and got into a file or a pipe', async () => {
+  const makes = { steps: { only: { stage: 'act@1', config: { do: 'make' } } } }
+  writeFileSync(join(folder, 'makes.json'), JSON.stringify(makes))
+  const applied = await weir(['apply', '-f', 'makes.json'])
+  assert.equal(applied.status, 0, applied.err)
+  const { id } = await json<Job>(['submit', 'makes', '-d', '7', '--wait'])
+  const names = await weir(['artifact', 'list', id, '-o', 'name'])
+  const each = ['report.txt', 'raw.bin', 'rows.json']
+  assert.deepEqual(names.out.trim().split('\n'), [...each, ...each])
+  const into = await weir(['artifact', 'get', id, 'raw.bin', '--to', 'raw.bin'])
+  assert.deepEqual([into.status, into.err], [0, 'raw.bin: 4 bytes in raw.bin\n'])
+  assert.deepEqual([...readFileSync(join(folder, 'raw.bin'))], [0, 255, 10, 13])
+  const piped = await weir(['artifact', 'get', id, 'report.txt'])
+  assert.equal(piped.out, 'attempt 2: grün', 'the latest of that name')
+  const over = await weir(['artifact', 'get', id, 'report.txt', '--to', 'raw.bin'])
+  assert.deepEqual([over.status, readFileSync(join(folder, 'raw.bin')).length], [2, 4])
+  const none = await weir(['artifact', 'get', id, 'nothing'])
+  assert.equal(none.status, 3)
+  const lines = await weir(['watch', id])
+  assert.match(lines.out, /task\.event {2}only {2}make\.begun/)
+  assert.match(lines.out, /task\.artifact {2}only {2}attempt 2 {2}rows\.json, 9 bytes/)
+})
+
 test('what the server refuses ends with the status of its kind', async () => {
   const outcomes = [
     [['get', 'job', '0198c000-0000-7000-8000-000000000000'], 3],
@@ -171,7 +194,7 @@ test('an operator looks into a tenant with a reason, and only so', async () => {
   const acme = tenants.find(({ name }) => name === 'acme')?.id as string
   const look = ['get', 'pipelines', '-o', 'name', '--context', 'operator', '--tenant', acme]
   assert.equal((await weir(look)).status, 2)
-  assert.equal((await weir([...look, '--reason', 'asked for help'])).out, 'hello\n')
+  assert.equal((await weir([...look, '--reason', 'asked for help'])).out, 'hello\nmakes\n')
 })
 
 test('diff tells the same from the different, lint what does not fit', async () => {

@@ -26,8 +26,8 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
       isTTY: isTty,
       columns: 100,
       write(text) {
-        out += text
-        options.onOut?.(text)
+        out += String(text)
+        options.onOut?.(String(text))
       },
     },
     stderr: {

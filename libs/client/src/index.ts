@@ -11,6 +11,7 @@ export type { Flow, FlowStage, Readiness, Usage, Whoami } from './installation.t
 export type {
   ItemCounts,
   Job,
+  JobArtifact,
   JobError,
   JobRequest,
   JobRun,

@@ -77,6 +77,25 @@ export type Job = JobSummary & {
   readonly links: { readonly self: string; readonly events: string; readonly trace?: string }
 }
 
+/** Something that a handler has made, beside its output. */
+export type JobArtifact = {
+  /** Number of its event. */
+  readonly seq: number
+  readonly run: number
+  readonly at: string
+  readonly step: string
+  readonly item?: string
+  readonly attempt: number
+  readonly name: string
+  readonly mediaType: string
+  readonly bytes: number
+  readonly digest: string
+  /** False where the run already kept as many bytes as it may. */
+  readonly kept: boolean
+  /** Path of its content. */
+  readonly content: string
+}
+
 /** What one job is submitted with. */
 export type JobRequest = {
   readonly input: unknown

@@ -1,7 +1,7 @@
 import type { JobEvent } from '@weir/contracts'
 import { isTerminal } from '@weir/contracts/states'
 import { type FollowOptions, followEvents } from './follow-events.ts'
-import type { Job, JobRequest, JobSummary } from './job.ts'
+import type { Job, JobArtifact, JobRequest, JobSummary } from './job.ts'
 import { segment, type Transport } from './transport.ts'
 
 export type SubmitOptions = {
@@ -117,6 +117,21 @@ export function createJobs(transport: Transport) {
         query: { after },
       })
       return events
+    },
+
+    async artifacts(id: string): Promise<readonly JobArtifact[]> {
+      const { artifacts } = await transport.call<{ artifacts: readonly JobArtifact[] }>({
+        method: 'GET',
+        path: `${pathOf(id)}/artifacts`,
+      })
+      return artifacts
+    },
+
+    /** The content of an artifact, by its `seq`. */
+    async artifact(id: string, seq: number): Promise<Uint8Array> {
+      const path = `${pathOf(id)}/artifacts/${seq}`
+      const response = await transport.open({ method: 'GET', path, headers: { accept: '*/*' } })
+      return new Uint8Array(await response.arrayBuffer())
     },
 
     /** Events as they come, up to the terminal one; see `followEvents`. */

@@ -5,6 +5,9 @@ export const JOB_EVENT_TYPES = [
   'job.dispatched',
   'task.started',
   'task.progress',
+  'task.event',
+  'task.events_lost',
+  'task.artifact',
   'task.completed',
   'task.skipped',
   'task.failed',
@@ -59,6 +62,9 @@ export type JobEventData = Partial<
     | 'failedBefore'
     | 'retryAt'
     | 'progress'
+    | 'event'
+    | 'lost'
+    | 'artifact'
   >
 > & {
   /** Terminal events: the step and item that failed the run. */

@@ -12,6 +12,16 @@ export const limits = {
   /** Outputs up to this size stand in the job's log, larger ones in `payloads`. */
   inlineOutputBytes: 64 * KiB,
   keptOutputBytesPerRun: 64 * MiB,
+  keptArtifactBytesPerRun: 64 * MiB,
+  /** What a handler tells: its events, and what it makes beside its output. */
+  eventBytes: 4 * KiB,
+  eventNameLength: 64,
+  eventsPerAttempt: 1_000,
+  artifactBytes: MiB,
+  artifactsPerAttempt: 64,
+  artifactNameLength: 128,
+  /** Progress, events and artifacts together: a log has to stay readable. */
+  toldPerRun: 10_000,
   pipelineSteps: 200,
   pipelineEdges: 1_000,
   pipelineBytes: 256 * KiB,

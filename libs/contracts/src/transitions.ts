@@ -33,6 +33,8 @@ export type RunReports = {
  * - `retry`: an attempt failed and the next one is written down.
  * - `started`: only where it adds something (a task that has been running for a second).
  * - `progress`: how far the handler says it has come, at most one a second of a task.
+ * - `event`, `events_lost`: what the handler says of its work, and what of it was lost on the way.
+ * - `artifact`: the handler has made something that is kept with the run.
  */
 export type ReportStatus =
   | 'completed'
@@ -42,6 +44,9 @@ export type ReportStatus =
   | 'retry'
   | 'started'
   | 'progress'
+  | 'event'
+  | 'events_lost'
+  | 'artifact'
 
 export type TaskReport = {
   readonly item: string
@@ -76,6 +81,12 @@ export type TaskReport = {
   readonly retryAt?: number
   /** `progress` only; `n` counts those of an attempt from 1. */
   readonly progress?: TaskProgress
+  /** `event` only. */
+  readonly event?: StageEvent
+  /** `events_lost` only. */
+  readonly lost?: LostEvents
+  /** `artifact` only; its content comes right before, as a payload record. */
+  readonly artifact?: Artifact
 }
 
 export type TaskProgress = {
@@ -84,10 +95,52 @@ export type TaskProgress = {
   readonly total?: number
 }
 
+/** What a handler said of its work; `n` counts events and artifacts of an attempt from 1. */
+export type StageEvent = {
+  readonly n: number
+  readonly name: string
+  readonly data?: unknown
+}
+
+/** A gap among the events of an attempt: `count` of those numbered `from` to `to`. */
+export type LostEvents = {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+  readonly reason: LostReason
+}
+
+/**
+ * Why an event of a handler is not in the log.
+ * - `queue_full`: the instance takes fewer than its handlers say; which of them are lost is its policy.
+ * - `too_large`: over `limits.eventBytes`. `attempt_full`, `run_full`: over the number that is kept.
+ * - `send_failed`: Kafka did not take it in time.
+ */
+export const LOST_REASONS = [
+  'queue_full',
+  'too_large',
+  'attempt_full',
+  'run_full',
+  'send_failed',
+] as const
+export type LostReason = (typeof LOST_REASONS)[number]
+
+/** Something that a handler has made, kept with the run beside the outputs of its steps. */
+export type Artifact = {
+  readonly n: number
+  readonly name: string
+  readonly mediaType: string
+  readonly bytes: number
+  /** `digestOf` its content: it is found by it. */
+  readonly digest: string
+  /** False where the run already keeps as many bytes as it may: that it was made is all that is known. */
+  readonly kept?: false
+}
+
 /** A missing gather edge as a whole, where the number of its items is not known. */
 export const ALL_ITEMS = '*'
 
-/** A large output, in an event record of its own; headers of the record. */
+/** A large output, or the content of an artifact, in an event record of its own; headers of the record. */
 export const PAYLOAD_HEADERS = {
   kind: 'weir-payload',
   tenant: 'weir-tenant',
@@ -100,6 +153,9 @@ export const PAYLOAD_HEADERS = {
   item: 'weir-item',
   digest: 'weir-digest',
 } as const
+
+/** What stands in a payload record: an output too large for its report, or an artifact's content. */
+export type PayloadKind = 'output' | 'artifact'
 
 /** `weir.changes`: what the ledger has just committed, and the hint that jobs were queued. Hints: lost or doubled ones do no harm. */
 export type ChangeRecord =

@@ -1,6 +1,7 @@
 import { type LogHistogram, quantileOf } from '@weir/core'
 import { LONG_SECONDS, type Metrics } from '@weir/runtime'
 import type { EngineCounters } from './counters.ts'
+import type { SinkFigures } from './event-sink.ts'
 import type { Figures } from './stage-figures.ts'
 
 /** What the gauges read when they are scraped. */
@@ -11,6 +12,7 @@ export type EngineGauges = {
   readonly unfinished: () => number
   readonly openJoins: () => number
   readonly producerBytes: () => number
+  readonly events: () => SinkFigures
 }
 
 export type EngineMetrics = {
@@ -82,6 +84,21 @@ export function createEngineMetrics(
   )
   metrics.gaugeOf('weir_stage_open_joins', 'Joins that wait for parts', gauges.openJoins)
   metrics.gaugeOf('weir_stage_producer_bytes', 'Bytes waiting for Kafka', gauges.producerBytes)
+  metrics.gaugeOf('weir_stage_events_queued', 'Events of handlers that wait', () => {
+    const { queued, waiting, underWay } = gauges.events()
+    return queued + waiting + underWay
+  })
+  metrics.lossesOf('events', () => gauges.events().lost)
+  metrics.counterOf(
+    'weir_stage_events_offered_total',
+    'Events that handlers told',
+    () => gauges.events().offered,
+  )
+  metrics.counterOf(
+    'weir_stage_events_delivered_total',
+    'Events of handlers that Kafka has taken',
+    () => gauges.events().delivered,
+  )
 
   return {
     observe(waitMs, workMs) {

@@ -2,6 +2,7 @@ import {
   findTag,
   limits,
   PAYLOAD_HEADERS,
+  type PayloadKind,
   type RunReports,
   type TaskReport,
   type Topics,
@@ -19,8 +20,11 @@ export type Done = (error: Error | undefined) => void
  * and step.
  */
 export type ReportWriter = {
-  /** `traceparent`: of the task's span. */
-  add(reported: Reported, traceparent: string, done: Done): void
+  /**
+   * `traceparent`: of the task's span. `content`: of the artifact that the report is about; it goes
+   * right before it.
+   */
+  add(reported: Reported, traceparent: string, done: Done, content?: Buffer): void
 }
 
 export type ReportWriterOptions = {
@@ -34,6 +38,8 @@ export type ReportWriterOptions = {
 
 /** A record stays well below the topic's limit; a single large report still goes, alone. */
 const RECORD_MAX_BYTES = 512 * 1024
+/** What most events stay below; a record may be larger by what a few are above it. */
+const EVENT_BYTES = 512
 
 type Group = { readonly head: Omit<RunReports, 'tasks' | 'traceparent'>; tasks: TaskReport[] }
 type Draft = { readonly groups: Map<string, Group & { traceparent: string }>; bytes: number }
@@ -75,14 +81,28 @@ export function createReportWriter(options: ReportWriterOptions): ReportWriter {
   }
 
   return {
-    add({ envelope, step, report }, traceparent, done) {
+    add({ envelope, step, report }, traceparent, done, content) {
       const { job, meta } = envelope
       const partition = partitionFor(job, partitions)
       let bytes = 300 + (report.took?.length ?? 0) * 40 + (report.missing?.length ?? 0) * 16
       let kept = report
+      if (report.event !== undefined) bytes += EVENT_BYTES
+      if (content !== undefined) {
+        const payload = {
+          kind: 'artifact',
+          digest: report.artifact?.digest ?? '',
+          value: content,
+        } as const
+        records.push(payloadRecord(topics, partition, { envelope, step, report }, payload))
+      }
       if (report.output !== undefined) {
         if ((report.outputBytes ?? 0) > limits.inlineOutputBytes) {
-          records.push(payloadRecord(topics, partition, { envelope, step, report }))
+          const payload = {
+            kind: 'output',
+            digest: report.digest ?? '',
+            value: report.output,
+          } as const
+          records.push(payloadRecord(topics, partition, { envelope, step, report }, payload))
           const { output: _output, ...rest } = report
           kept = rest
         } else bytes += report.output.length
@@ -130,16 +150,27 @@ function ledgerTag(ticket: string): string {
   return found === undefined ? '' : `${found.keyId}=${found.tag}`
 }
 
-function payloadRecord(topics: Topics, partition: number, reported: Reported): OutRecord {
+type Payload = {
+  readonly kind: PayloadKind
+  readonly digest: string
+  readonly value: string | Buffer
+}
+
+function payloadRecord(
+  topics: Topics,
+  partition: number,
+  reported: Reported,
+  { kind, digest, value }: Payload,
+): OutRecord {
   const { envelope, step, report } = reported
   const { job, meta, tenant } = envelope
   return {
     topic: topics.events,
     partition,
     key: job,
-    value: report.output ?? '',
+    value,
     headers: {
-      [PAYLOAD_HEADERS.kind]: 'output',
+      [PAYLOAD_HEADERS.kind]: kind,
       [PAYLOAD_HEADERS.tenant]: tenant,
       [PAYLOAD_HEADERS.job]: job,
       [PAYLOAD_HEADERS.run]: String(meta.run),
@@ -148,7 +179,7 @@ function payloadRecord(topics: Topics, partition: number, reported: Reported): O
       [PAYLOAD_HEADERS.tag]: ledgerTag(envelope.ticket),
       [PAYLOAD_HEADERS.step]: step.name,
       [PAYLOAD_HEADERS.item]: report.item,
-      [PAYLOAD_HEADERS.digest]: report.digest ?? '',
+      [PAYLOAD_HEADERS.digest]: digest,
     },
   }
 }

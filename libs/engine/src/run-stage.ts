@@ -4,6 +4,7 @@ import {
   createMetrics,
   httpSettings,
   kafkaSettings,
+  oneOf,
   optional,
   readConfig,
   runService,
@@ -13,7 +14,8 @@ import {
   whole,
 } from '@weir/runtime'
 import type { Stage } from '@weir/sdk'
-import { startStage } from './start-stage.ts'
+import { SINK_POLICIES } from './event-sink.ts'
+import { EVENTS_PER_SECOND, EVENTS_QUEUE, startStage } from './start-stage.ts'
 
 export const stageSettings = {
   ...kafkaSettings,
@@ -22,6 +24,14 @@ export const stageSettings = {
   stageKey: secret('WEIR_STAGE_KEY'),
   /** Tasks at once; default the stage's own. */
   concurrency: optional(whole('WEIR_CONCURRENCY', { min: 1, max: 1_000 })),
+  /** What becomes of an event of a handler (`ctx.event`) when as many wait as may. */
+  eventsPolicy: oneOf('WEIR_EVENTS_POLICY', SINK_POLICIES, { default: 'block' }),
+  eventsQueue: whole('WEIR_EVENTS_QUEUE', { default: EVENTS_QUEUE, min: 1, max: 100_000 }),
+  eventsPerSecond: whole('WEIR_EVENTS_PER_SECOND', {
+    default: EVENTS_PER_SECOND,
+    min: 1,
+    max: 100_000,
+  }),
   stopGraceMs: whole('WEIR_STOP_GRACE_MS', { default: 10_000, min: 0, max: 600_000 }),
 }
 
@@ -52,6 +62,11 @@ export async function runStage(stage: Stage): Promise<void> {
       metrics,
       graceMs: Math.max(0, config.stopGraceMs - CLOSE_MS),
       onFatal: fail,
+      events: {
+        policy: config.eventsPolicy,
+        queueMax: config.eventsQueue,
+        perSecond: config.eventsPerSecond,
+      },
       ...(config.concurrency !== undefined && { concurrency: config.concurrency }),
     })
     log.info({ instance: instance.instanceId, port: server.port }, 'the stage has started')

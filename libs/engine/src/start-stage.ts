@@ -17,12 +17,14 @@ import { type Consumption, createConsumption } from './consumption.ts'
 import { createControlView } from './control-view.ts'
 import { createCounters, type EngineCounters } from './counters.ts'
 import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts'
+import { createEventSink, type SinkPolicy } from './event-sink.ts'
 import { createPlanView } from './plan-view.ts'
 import { createRegistry } from './registry.ts'
 import { createReportWriter } from './report-writer.ts'
 import { createSender } from './sender.ts'
 import { createFigures } from './stage-figures.ts'
 import { createTaskRunner } from './task-runner.ts'
+import type { TaskEvent } from './task-teller.ts'
 
 export type StageOptions = {
   readonly kafka: Kafka
@@ -38,6 +40,12 @@ export type StageOptions = {
   readonly graceMs?: number
   /** After so long without a confirmed heartbeat the instance produces nothing. */
   readonly sessionTimeoutMs?: number
+  /** What becomes of the events of handlers when there are more than are taken. */
+  readonly events?: {
+    readonly policy?: SinkPolicy
+    readonly queueMax?: number
+    readonly perSecond?: number
+  }
   /** The instance cannot go on; it has to be started anew. */
   readonly onFatal?: (error: Error) => void
 }
@@ -58,6 +66,9 @@ const INIT_MS = 60_000
 /** Messages of a fan-out under way to a stage at once, where its operator allows as many. */
 const INSTALMENT_MAX = 500
 const HOOK_MS = 5_000
+/** Of what handlers say: so many wait, and so many a second are passed on. */
+export const EVENTS_QUEUE = 1_000
+export const EVENTS_PER_SECOND = 1_000
 const METRICS_MS = 1_000
 
 /** Starts an instance of a stage. Throws where a key is not the stage's. */
@@ -148,6 +159,15 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     },
     figures: figures.toRecord(),
   })
+  const events = createEventSink<TaskEvent>({
+    ...{ policy: 'block', queueMax: EVENTS_QUEUE, perSecond: EVENTS_PER_SECOND },
+    ...options.events,
+    nowMs: () => clock.monotonicMs(),
+    after(ms, call) {
+      const timer = setTimeout(call, ms)
+      return () => clearTimeout(timer)
+    },
+  })
   const registry = createRegistry({ producer, topics, instance: instanceId, log, describe })
 
   const tasks = createTaskRunner({
@@ -174,6 +194,12 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       const { item } = envelope.meta
       const report = { item, status: 'progress', attempt, at: Date.now(), progress } as const
       reports?.add({ envelope, step, report }, traceparent, () => {})
+    },
+    events,
+    onTold({ envelope, step, attempt }, telling, content, traceparent, done) {
+      if (reports === undefined) return
+      const report = { item: envelope.meta.item, attempt, at: Date.now(), ...telling }
+      reports.add({ envelope, step, report }, traceparent, done, content)
     },
     onCleaning: () => registry.touch(),
     onTooManyDetached: () => fatal(new Error('too many handlers did not return when aborted')),
@@ -325,6 +351,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
       unfinished: sum((one) => one.unfinished),
       openJoins: sum((one) => one.openJoins),
       producerBytes: () => producer.queuedBytes(),
+      events: () => events.figures(),
     })
     metrics = engineMetrics
     metricsTimer = setInterval(() => engineMetrics.flush(), METRICS_MS)
@@ -341,6 +368,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     clearInterval(metricsTimer)
     metrics?.flush()
     enter('terminated')
+    events.stop()
     registry.stop()
     await registry.leave().catch((error: unknown) => {
       log.warn({ err: error }, 'the registry could not be told')

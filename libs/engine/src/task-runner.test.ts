@@ -5,6 +5,7 @@ import { createLogger } from '@weir/runtime'
 import { defineStage, type Stage } from '@weir/sdk'
 import { createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
+import { createEventSink } from './event-sink.ts'
 import { createTaskRunner, type TaskOwner } from './task-runner.ts'
 
 const tracesOf = ['a1', 'b2', 'c3'].map((pair) => pair.repeat(16))
@@ -65,6 +66,10 @@ async function run(stage: Stage, tasks: readonly Task[]) {
     onFailed() {},
     onLong() {},
     onProgress() {},
+    onTold() {},
+    events: createEventSink({
+      ...{ policy: 'block', queueMax: 1, perSecond: 1, nowMs: () => 0, after: () => () => {} },
+    }),
     onCleaning() {},
     onTooManyDetached() {},
   })

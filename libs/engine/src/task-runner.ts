@@ -14,11 +14,18 @@ import {
 import { createBatcher } from './batcher.ts'
 import type { EngineClock } from './clock.ts'
 import type { EngineCounters } from './counters.ts'
+import type { EventSink } from './event-sink.ts'
 import { taskContext } from './log-context.ts'
 import { createProgressTeller, type ProgressTeller } from './progress-teller.ts'
 import { endProcessSpan, startProcessSpan } from './spans.ts'
 import { payloadFault, toTaskEnd } from './task-end.ts'
 import { readTaskInput } from './task-input.ts'
+import {
+  type ClosableTeller,
+  createTaskTeller,
+  type TaskEvent,
+  type Telling,
+} from './task-teller.ts'
 
 /** The partition of a task, as far as running needs it. */
 export type TaskOwner = {
@@ -75,6 +82,15 @@ export type TaskRunnerOptions = {
   readonly onLong: (task: Task, startedAt: number, waitMs: number, traceparent: string) => void
   /** How far a handler says it has come. */
   readonly onProgress: (task: Task, progress: TaskProgress, traceparent: string) => void
+  readonly events: EventSink<TaskEvent>
+  /** What a handler tells: an event, a gap among them, an artifact with its content. */
+  readonly onTold: (
+    task: Task,
+    telling: Telling,
+    content: Buffer | undefined,
+    traceparent: string,
+    done: (error: Error | undefined) => void,
+  ) => void
   /** A fenced task has begun or ended its cleanup. */
   readonly onCleaning: () => void
   /** More handlers are detached than an instance may have: it must start anew. */
@@ -90,7 +106,8 @@ type Running = Waiting & {
   readonly traceparent: string
   isTold: boolean
   /** Made by the first word: most handlers say nothing. */
-  teller: ProgressTeller | undefined
+  progress: ProgressTeller | undefined
+  teller: ClosableTeller | undefined
 }
 type Batch = readonly Waiting[]
 
@@ -211,6 +228,7 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         waitMs,
         traceparent: span === undefined ? traceparent : (traceparentOf(span) ?? traceparent),
         isTold: false,
+        progress: undefined,
         teller: undefined,
       }
       running.set(task, one)
@@ -225,10 +243,18 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
         logFields: isBatch ? () => traceIds(one.traceparent) : undefined,
         onProgress: (done, total) => {
           if (running.get(task) !== one || one.fencedAs !== undefined) return
-          one.teller ??= createProgressTeller(clock.now, (progress) => {
+          one.progress ??= createProgressTeller(clock.now, (progress) => {
             options.onProgress(task, progress, one.traceparent)
           })
-          one.teller.say(done, total)
+          one.progress.say(done, total)
+        },
+        teller: () => {
+          one.teller = createTaskTeller(options.events, (telling, content, told) => {
+            if (one.fencedAs === undefined) {
+              options.onTold(task, telling, content, one.traceparent, told)
+            } else told(new Error('the run is over'))
+          })
+          return one.teller
         },
         ...(span !== undefined && { span }),
       }
@@ -244,7 +270,8 @@ export function createTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const settle = ({ one, span }: Attempt, result: TaskResult) => {
     const { task, owner, waitMs, traceparent } = one
     // Before the outcome is reported: the ledger takes nothing of a task that is decided.
-    one.teller?.end()
+    one.progress?.end()
+    one.teller?.close()
     running.delete(task)
     const { outcome } = result
     const workMs = rounded(result.workMs)

@@ -98,6 +98,7 @@ async function foldAll(ledger: Pool, claimed: readonly ClaimedJob[]): Promise<vo
       owner: 'me',
       chunks: claimed.map((each) => ({ ...each, fromSeq: 1, toSeq: 6, events })),
       payloads: [],
+      artifacts: [],
       endedSteps: [],
       ended: claimed.map((each) => ({
         ...each,

@@ -10,7 +10,7 @@ export { type AuditEntry, insertAudit, listAudit } from './queries/audit.ts'
 export { type ClaimedJob, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
-export { commitFolds, type Fold, type NewPayload } from './queries/fold.ts'
+export { commitFolds, type Fold, type NewArtifact, type NewPayload } from './queries/fold.ts'
 export { type InFlightRun, listInFlight, listOverdue, loadClaimed } from './queries/in-flight.ts'
 export { readJobLog, readPayloads } from './queries/job-log.ts'
 export {
@@ -34,7 +34,7 @@ export {
 } from './queries/keys.ts'
 export { adoptPartition, initOffsets, readOffsets } from './queries/offsets.ts'
 export { addOutbox, deleteOutbox, readOutbox } from './queries/outbox.ts'
-export { readOutputs } from './queries/outputs.ts'
+export { readArtifact, readOutputs } from './queries/outputs.ts'
 export {
   deletePipeline,
   findSubmitTarget,

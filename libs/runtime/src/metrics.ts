@@ -25,6 +25,8 @@ export type HistogramMetric<L extends string> = {
 export type Metrics = {
   counter<L extends string>(name: string, help: string, labels?: LabelSpecs<L>): CounterMetric<L>
   gauge<L extends string>(name: string, help: string, labels?: LabelSpecs<L>): GaugeMetric<L>
+  /** A counter that is read when it is scraped: what is read together is of one moment. */
+  counterOf(name: string, help: string, read: () => number): void
   /** A gauge that is read when it is scraped. */
   gaugeOf(name: string, help: string, read: () => number): void
   /** The same with one label, whose values are those that `read` gives: they must be a closed set. */
@@ -34,6 +36,8 @@ export type Metrics = {
     label: string,
     read: () => Readonly<Record<string, number>>,
   ): void
+  /** What of a signal is lost, by reason: told of with what is lost of logs and traces. */
+  lossesOf(signal: string, read: () => Readonly<Record<string, number>>): void
   /** `buckets` in the metric's own unit; default: seconds from 5 ms to 10 s. */
   histogram<L extends string>(
     name: string,
@@ -59,7 +63,8 @@ export function createMetrics(options: { readonly service: string }): Metrics {
   // 10 ms, the default, would wake an idle process a hundred times a second; at 50 ms it was still
   // woken more often by this than by all that it has to do.
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 500 })
-  registerTelemetryMetrics(register)
+  const losses = new Map<string, () => Readonly<Record<string, number>>>()
+  registerTelemetryMetrics(register, losses)
 
   const bounded = <L extends string>(specs: LabelSpecs<L> = {} as LabelSpecs<L>) => {
     const names = Object.keys(specs) as L[]
@@ -85,6 +90,18 @@ export function createMetrics(options: { readonly service: string }): Metrics {
       const { names, bind } = bounded(labels)
       const counter = new Counter({ name, help, labelNames: names, registers: [register] })
       return { inc: (given, by = 1) => counter.inc(bind(given), by) }
+    },
+
+    counterOf(name, help, read) {
+      new Counter({
+        name,
+        help,
+        registers: [register],
+        collect() {
+          this.reset()
+          this.inc(read())
+        },
+      })
     },
 
     gauge(name, help, labels) {
@@ -120,6 +137,10 @@ export function createMetrics(options: { readonly service: string }): Metrics {
       })
     },
 
+    lossesOf(signal, read) {
+      losses.set(signal, read)
+    },
+
     histogram(name, help, labels, buckets = SECONDS) {
       const { names, bind } = bounded(labels)
       const histogram = new Histogram({
@@ -142,10 +163,13 @@ function isAllowed(values: LabelValues, seen: Set<string>, value: string): boole
 }
 
 /** What was lost of logs and traces must show somewhere that cannot be lost with them. */
-function registerTelemetryMetrics(register: Registry): void {
+function registerTelemetryMetrics(
+  register: Registry,
+  losses: ReadonlyMap<string, () => Readonly<Record<string, number>>>,
+): void {
   new Counter({
     name: 'weir_telemetry_dropped_total',
-    help: 'Log lines and spans that a full buffer dropped or the collector refused',
+    help: 'Log lines, spans and events that a full buffer dropped or nobody took',
     labelNames: ['signal', 'reason'],
     registers: [register],
     collect() {
@@ -154,6 +178,9 @@ function registerTelemetryMetrics(register: Registry): void {
       this.inc({ signal: 'logs', reason: 'buffer_full' }, droppedLogLines())
       this.inc({ signal: 'traces', reason: 'queue_full' }, spans.dropped)
       this.inc({ signal: 'traces', reason: 'export_failed' }, spans.failed)
+      for (const [signal, read] of losses) {
+        for (const [reason, count] of Object.entries(read())) this.inc({ signal, reason }, count)
+      }
     },
   })
   new Gauge({

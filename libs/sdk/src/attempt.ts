@@ -13,6 +13,7 @@ import type { Outcome } from './outcome.ts'
 import type { Stage } from './stage.ts'
 import type { RunOptions, Task, TaskResult } from './task.ts'
 import { finalOutcome, type Settled, toOutcome } from './to-outcome.ts'
+import type { Told } from './told.ts'
 
 export const GRACE_MS = 1_000
 
@@ -30,6 +31,8 @@ export class Attempt {
   /** Checked and frozen. */
   input: unknown = undefined
   entered: Entered = NOT_ENTERED
+  /** What its handler has told; made by the first word. */
+  told: Told | undefined = undefined
   /** Decided before the handler ran: it must not. */
   decided: Outcome | null = null
   readonly #clock: Clock
@@ -43,7 +46,7 @@ export class Attempt {
     this.endsAt = Math.min(now + task.timeoutMs, task.notAfter)
     this.aborter = task.aborter ?? new Aborter()
     this.cleanups = new Cleanups(clock, cleanupMs)
-    this.ctx = buildContext(stage, task, clock, this.endsAt, this.aborter, this.cleanups)
+    this.ctx = buildContext(stage, task, clock, this.endsAt, this.aborter, this.cleanups, this)
     const { signal } = task
     if (signal?.aborted) this.aborter.abort(signal.reason)
     else if (this.endsAt <= now) this.expire()

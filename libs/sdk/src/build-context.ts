@@ -8,6 +8,7 @@ import { deepFreeze } from './freeze.ts'
 import { cancel, route, skip } from './outcome.ts'
 import type { Stage } from './stage.ts'
 import type { Task } from './task.ts'
+import { Told } from './told.ts'
 
 const OPEN_BUDGET: Budget = { take: async () => {} }
 
@@ -19,10 +20,14 @@ export function buildContext(
   endsAt: number,
   aborter: Aborter,
   cleanups: Cleanups,
+  teller: Teller,
 ): StageContext {
   deepFreeze(task.fields.config)
-  return new TaskContext(stage, task, clock, endsAt, aborter, cleanups)
+  return new TaskContext(stage, task, clock, endsAt, aborter, cleanups, teller)
 }
+
+/** Who holds what an attempt has told, once it has told something. */
+type Teller = { told: Told | undefined }
 
 /**
  * A class, because an object with these accessors would be built property by property for each task
@@ -48,6 +53,7 @@ class TaskContext implements StageContext {
   readonly #endsAt: number
   readonly #aborter: Aborter
   readonly #cleanups: Cleanups
+  readonly #teller: Teller
   #log: Logger | undefined
 
   constructor(
@@ -57,6 +63,7 @@ class TaskContext implements StageContext {
     endsAt: number,
     aborter: Aborter,
     cleanups: Cleanups,
+    teller: Teller,
   ) {
     const fields: TaskFields = task.fields
     this.tenant = fields.tenant
@@ -73,6 +80,7 @@ class TaskContext implements StageContext {
     if (fields.join !== undefined) this.join = fields.join
     if (fields.manifest !== undefined) this.manifest = fields.manifest
     this.#cleanups = cleanups
+    this.#teller = teller
     this.#stage = stage
     this.#task = task
     this.#clock = clock
@@ -126,6 +134,19 @@ class TaskContext implements StageContext {
   get progress(): StageContext['progress'] {
     const task = this.#task
     return (done, total) => task.onProgress?.(done, total)
+  }
+
+  get event(): StageContext['event'] {
+    return (name, data) => this.#told().event(name, data)
+  }
+
+  get artifact(): StageContext['artifact'] {
+    return (name, content, options) => this.#told().artifact(name, content, options?.mediaType)
+  }
+
+  #told(): Told {
+    this.#teller.told ??= new Told(this.#task.teller?.())
+    return this.#teller.told
   }
 
   get skip() {

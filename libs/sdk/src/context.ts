@@ -43,6 +43,9 @@ export type TaskFields = {
   readonly manifest?: GatherManifest
 }
 
+/** Text, bytes, or what JSON can say. */
+export type ArtifactContent = string | Uint8Array | object | number | boolean | null
+
 /** The second argument of a handler. */
 export type StageContext = TaskFields & {
   /** Milliseconds left of the timeout or the run's not-after, whichever ends first. */
@@ -56,6 +59,20 @@ export type StageContext = TaskFields & {
   onCleanup(cleanup: Cleanup): void
   budget(name: string): Budget
   progress(done: number, total?: number): void
+  /**
+   * Tells of the work, in the job's log: `name` in lower case (`rows.read`), `data` small JSON.
+   * Resolves with whether it was taken; where the instance's policy is to wait, when there is room.
+   */
+  event(name: string, data?: unknown): Promise<boolean>
+  /**
+   * Keeps something with the run, beside the output that goes on: a report, a picture. Text, bytes or
+   * JSON. Resolves when it cannot be lost any more; one that cannot be kept fails the attempt.
+   */
+  artifact(
+    name: string,
+    content: ArtifactContent,
+    options?: { readonly mediaType?: string },
+  ): Promise<void>
   /** Return its value: the task is skipped and its edges carry a skipped marker. */
   skip(reason: string): SkipValue
   /** Return its value: the run ends without an error. */

@@ -11,6 +11,7 @@ export {
 } from './check-stage.ts'
 export type { Clock } from './clock.ts'
 export type {
+  ArtifactContent,
   Budget,
   Cleanup,
   GatherManifest,
@@ -31,3 +32,4 @@ export type { Task, TaskResult } from './task.ts'
 export { Permanent, Transient } from './task-errors.ts'
 export { type TestResult, type TestTask, testStage } from './test-stage.ts'
 export { finalOutcome } from './to-outcome.ts'
+export type { TaskTeller } from './told.ts'

@@ -89,6 +89,7 @@ type AllSettled = readonly Settled[]
 /** One `Settled` per attempt, at once where the handler returned no promise. Never throws or rejects. */
 function callHandler(stage: Stage, live: readonly Attempt[]): AllSettled | Promise<AllSettled> {
   const { handler } = stage
+  const end = (settled: AllSettled) => afterTold(live, settled)
   const toThrown = (thrown: unknown): AllSettled => live.map(() => ({ thrown }))
   const toReturned = (returned: unknown) =>
     handler.type === 'single' ? [{ returned }] : toEach(returned, live.length)
@@ -104,11 +105,30 @@ function callHandler(stage: Stage, live: readonly Attempt[]): AllSettled | Promi
             live.map(({ input }) => input),
             live.map(({ ctx }) => ctx),
           )
-    if (!isPromiseLike(returned)) return toReturned(returned)
-    return Promise.resolve(returned).then(toReturned, toThrown)
+    if (!isPromiseLike(returned)) return end(toReturned(returned))
+    return Promise.resolve(returned).then(
+      (value) => end(toReturned(value)),
+      (thrown) => end(toThrown(thrown)),
+    )
   } catch (thrown) {
-    return toThrown(thrown)
+    return end(toThrown(thrown))
   }
+}
+
+/** The handler's end, when all that it has told of is told. */
+function afterTold(
+  live: readonly Attempt[],
+  settled: AllSettled,
+): AllSettled | Promise<AllSettled> {
+  return live.every(({ told }) => told === undefined) ? settled : whenTold(live, settled)
+}
+
+async function whenTold(live: readonly Attempt[], settled: AllSettled): Promise<AllSettled> {
+  await Promise.all(live.map(({ told }) => told?.settled()))
+  return settled.map((each, i) => {
+    const failure = live[i]?.told?.failure
+    return failure === undefined || 'thrown' in each ? each : { thrown: failure }
+  })
 }
 
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>

@@ -5,6 +5,7 @@ import type { CleanupReport } from './cleanups.ts'
 import type { Clock } from './clock.ts'
 import type { Budget, TaskFields } from './context.ts'
 import type { Outcome } from './outcome.ts'
+import type { TaskTeller } from './told.ts'
 
 /** One attempt of one task. */
 export type Task = {
@@ -26,6 +27,8 @@ export type Task = {
   readonly span?: Span
   readonly budget?: (name: string) => Budget
   readonly onProgress?: (done: number, total: number | undefined) => void
+  /** Asked for when the handler first tells something: most tell nothing. */
+  readonly teller?: () => TaskTeller
 }
 
 /** What does not differ between tasks; all have defaults. */

@@ -1,4 +1,4 @@
-import { defaults, idempotencyKeyOf } from '@weir/contracts'
+import { defaults, idempotencyKeyOf, limits } from '@weir/contracts'
 import { pino } from 'pino'
 import type { CleanupReport } from './cleanups.ts'
 import type { Budget, TaskFields } from './context.ts'
@@ -8,6 +8,7 @@ import { type RecordedSpan, recordSpans } from './recorded-spans.ts'
 import { runBatchTasks } from './run-task.ts'
 import type { Stage } from './stage.ts'
 import type { RunOptions, Task } from './task.ts'
+import type { TaskTeller } from './told.ts'
 
 /** What a test may say of the task; everything has a default. */
 export type TestTask = Partial<TaskFields> &
@@ -25,6 +26,12 @@ export type TestResult = {
   readonly spans: readonly RecordedSpan[]
   readonly cleanups: readonly CleanupReport[]
   readonly progress: readonly { readonly done: number; readonly total: number | undefined }[]
+  readonly events: readonly { readonly name: string; readonly data: unknown }[]
+  readonly artifacts: readonly {
+    readonly name: string
+    readonly mediaType: string
+    readonly content: Buffer
+  }[]
   /** True where the handler did not return in its grace time. */
   readonly isDetached: boolean
 }
@@ -54,6 +61,8 @@ export function testStage(stage: Stage): {
       spans,
       cleanups,
       progress: parts[i]?.progress ?? [],
+      events: parts[i]?.events ?? [],
+      artifacts: parts[i]?.artifacts ?? [],
       isDetached: detached !== null,
     }))
   }
@@ -76,6 +85,16 @@ function toTask(stage: Stage, input: unknown, given: TestTask) {
   const { signal, timeoutMs, notAfter, budget, clock, graceMs: _, cleanupMs: __, ...some } = given
   const logs: Record<string, unknown>[] = []
   const progress: { done: number; total: number | undefined }[] = []
+  const events: { name: string; data: unknown }[] = []
+  const artifacts: { name: string; mediaType: string; content: Buffer }[] = []
+  const teller: TaskTeller = {
+    event(name, json) {
+      if (json === null || events.length >= limits.eventsPerAttempt) return false
+      events.push({ name, data: json === undefined ? undefined : JSON.parse(json) })
+      return true
+    },
+    artifact: async (artifact) => void artifacts.push(artifact),
+  }
   const fields: TaskFields = {
     tenant: 'test',
     job: '00000000-0000-7000-8000-000000000001',
@@ -98,8 +117,9 @@ function toTask(stage: Stage, input: unknown, given: TestTask) {
     timeoutMs: timeoutMs ?? stage.timeoutMs ?? defaults.timeoutMs,
     log: pino({ level: 'trace', base: null }, { write: (line) => logs.push(JSON.parse(line)) }),
     onProgress: (done, total) => progress.push({ done, total }),
+    teller: () => teller,
     ...(signal && { signal }),
     ...(budget && { budget }),
   }
-  return { task, logs, progress }
+  return { task, logs, progress, events, artifacts }
 }

@@ -11,6 +11,7 @@ import { addRequestScope } from './http/request-scope.ts'
 import { addRouteChecks } from './http/route-config.ts'
 import type { App } from './http/type-provider.ts'
 import { compileValidator } from './http/validator.ts'
+import { addArtifactRoutes } from './routes/artifacts.ts'
 import { addBatchRoutes } from './routes/batch.ts'
 import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
@@ -77,6 +78,7 @@ export async function buildApp(control: Control): Promise<App> {
   addSubmitRoutes(app, control)
   addBatchRoutes(app, control)
   addJobRoutes(app, control)
+  addArtifactRoutes(app, control)
   await app.ready()
   return app
 }

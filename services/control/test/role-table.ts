@@ -18,6 +18,8 @@ POST   /v1/pipelines/{name}/jobs              yes    yes        yes        403  
 POST   /v1/pipelines/{name}/jobs/batch        yes    yes        yes        403     403       401
 GET    /v1/jobs                               yes    yes        yes        yes     403       401
 GET    /v1/jobs/{id}                          yes    yes        yes        yes     403       401
+GET    /v1/jobs/{id}/artifacts                yes    yes        yes        yes     403       401
+GET    /v1/jobs/{id}/artifacts/{seq}          yes    yes        yes        yes     403       401
 GET    /v1/jobs/{id}/events                   yes    yes        yes        yes     403       401
 PUT    /v1/pipelines/{name}                   yes    yes        403        403     403       401
 POST   /v1/pipelines/{name}/validate          yes    yes        yes        yes     403       401

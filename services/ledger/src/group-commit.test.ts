@@ -42,6 +42,7 @@ const foldOf = (partition: number, change: Partial<Fold> = {}): Fold => ({
   ended: [],
   endedSteps: [],
   payloads: [],
+  artifacts: [],
   ...change,
 })
 

@@ -98,6 +98,15 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
     return sum
   })
 
+  metrics.gaugeOf(
+    'weir_ledger_behind_seconds',
+    'Age of the oldest record that Postgres does not have yet, of those that were read',
+    () => {
+      const nowMs = Date.now()
+      return Math.max(0, ...[...owned.values()].map((own) => own.worker.behindMs(nowMs))) / 1_000
+    },
+  )
+
   const load = async (wanted: readonly RunKey[]) => {
     const runs = await loadRuns(pool, wanted)
     return { runs, plans: await plans.find(runs.map((run) => run.planId)) }

@@ -3,8 +3,10 @@ import { test } from 'node:test'
 import {
   deriveTicketKey,
   type JobEvent,
+  limits,
   newUuid,
   PAYLOAD_HEADERS,
+  type PayloadKind,
   type PipelineDocument,
   type Plan,
   type RunReports,
@@ -15,7 +17,7 @@ import {
 } from '@weir/contracts'
 import { checkPipeline, compilePlan } from '@weir/core'
 import type { KafkaRecord } from '@weir/kafka'
-import type { LoadedRun } from '@weir/postgres'
+import type { Fold, LoadedRun } from '@weir/postgres'
 import { createInstances, type Instances } from './instances.ts'
 import { createPartitionFold, type PartitionFold } from './partition-fold.ts'
 
@@ -46,6 +48,30 @@ const pair = compile({
   onFailure: 'fail_fast',
   steps: { a: { stage: 'a@1' }, b: { stage: 'b@1' } },
 })
+
+/** A large output, or an artifact's content, of the step `a` of `line`. */
+function payloadRecord(
+  job: string,
+  offset: number,
+  { kind, body, digest = 'd' }: { kind: PayloadKind; body: string | Buffer; digest?: string },
+): KafkaRecord {
+  const claims = { tenant, job, run: 1, plan: line.id, notAfter: NOW + 60_000 }
+  return {
+    ...{ topic: 'weir.events', partition: 0, offset, timestamp: NOW, key: null },
+    value: Buffer.from(body as string),
+    headers: {
+      [PAYLOAD_HEADERS.kind]: kind,
+      [PAYLOAD_HEADERS.tenant]: tenant,
+      [PAYLOAD_HEADERS.job]: job,
+      [PAYLOAD_HEADERS.run]: '1',
+      [PAYLOAD_HEADERS.plan]: claims.plan,
+      [PAYLOAD_HEADERS.notAfter]: String(claims.notAfter),
+      [PAYLOAD_HEADERS.tag]: `k1=${tagFor(key, claims)}`,
+      [PAYLOAD_HEADERS.step]: 'a',
+      [PAYLOAD_HEADERS.digest]: digest,
+    },
+  }
+}
 
 /** A partition of the events topic, and the rows of Postgres that a fold is given. */
 function createWorld(plan: Plan, instances: Instances = createInstances()) {
@@ -196,31 +222,50 @@ test('a large output that comes after the end of its run is let go', async () =>
   const write = fold.collect(NOW, false)
   assert.ok(write)
   fold.committed(write.fold)
-  const claims = { tenant, job, run: 1, plan: line.id, notAfter: NOW + 60_000 }
-  const late: KafkaRecord = {
-    topic: 'weir.events',
-    partition: 0,
-    offset: 3,
-    timestamp: NOW,
-    key: null,
-    value: Buffer.from('"large"'),
-    headers: {
-      [PAYLOAD_HEADERS.kind]: 'output',
-      [PAYLOAD_HEADERS.tenant]: tenant,
-      [PAYLOAD_HEADERS.job]: job,
-      [PAYLOAD_HEADERS.run]: '1',
-      [PAYLOAD_HEADERS.plan]: claims.plan,
-      [PAYLOAD_HEADERS.notAfter]: String(claims.notAfter),
-      [PAYLOAD_HEADERS.tag]: `k1=${tagFor(key, claims)}`,
-      [PAYLOAD_HEADERS.step]: 'a',
-    },
-  }
+  const late = payloadRecord(job, 3, { kind: 'output', body: '"large"' })
   await fold.read([late], NOW)
   const rest = fold.collect(NOW, false)
   assert.ok(rest)
   assert.deepEqual([rest.fold.payloads, rest.fold.toOffset], [[], 4])
   fold.committed(rest.fold)
   assert.equal(fold.collect(NOW, false), null)
+})
+
+test('an artifact is kept when its report is taken, once, and one for which there is no room is not', async () => {
+  const { addJob, open, report, log } = createWorld(line)
+  const job = addJob()
+  const content = Buffer.from([0, 255, 10])
+  const made = (n: number, bytes: number, digest: string) => {
+    const artifact = { n, name: 'raw.bin', mediaType: 'image/x-raw', bytes, digest }
+    log.push(payloadRecord(job, log.length, { kind: 'artifact', body: content, digest }))
+    report(job, 'a', { status: 'artifact', artifact })
+  }
+  made(1, 3, 'first')
+  made(2, limits.keptArtifactBytesPerRun, 'second')
+  made(3, 3, 'first')
+  const fold = open()
+  await fold.read(log.slice(0, 1), NOW)
+  assert.equal(fold.collect(NOW, true), null, 'nothing is known of its run')
+  await fold.read(log.slice(1), NOW)
+  const { fold: written } = fold.collect(NOW, true) ?? {}
+  assert.deepEqual(
+    written?.artifacts.map(({ step, digest, body }) => [step, digest, [...body]]),
+    [['a', 'first', [...content]]],
+  )
+  assert.deepEqual(written?.payloads, [])
+  const events = JSON.parse(written?.chunks[0]?.events ?? '[]') as JobEvent[]
+  assert.deepEqual(
+    events.flatMap(({ data }) => (data.artifact ? [[data.artifact.n, data.artifact.kept]] : [])),
+    [
+      [1, undefined],
+      [2, false],
+      [3, undefined],
+    ],
+  )
+  assert.equal(written?.toOffset, 2, 'what is not kept is waited for, as its report might yet come')
+  fold.committed(written as Fold)
+  await fold.read([], NOW + 11_000)
+  assert.equal(fold.collect(NOW + 11_000, true)?.fold.toOffset, log.length)
 })
 
 test('a report without a valid tag, or under another tenant, changes nothing', async () => {

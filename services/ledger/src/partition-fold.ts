@@ -8,9 +8,9 @@ import {
   type TicketKey,
 } from '@weir/contracts'
 import type { KafkaRecord } from '@weir/kafka'
-import type { Fold, LoadedRun, NewPayload } from '@weir/postgres'
+import type { Fold, LoadedRun, NewArtifact, NewPayload } from '@weir/postgres'
 import type { Instances } from './instances.ts'
-import { isGenuine, readEventRecord } from './read-reports.ts'
+import { isGenuine, type PayloadReport, readEventRecord } from './read-reports.ts'
 import {
   appendOpening,
   decideBook,
@@ -94,8 +94,10 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
   const counters: FoldCounters = { reports: 0, ignored: 0, forged: 0, unreadable: 0, late: 0 }
   const dirty = new Set<RunBook>()
   const endings = new Set<RunBook>()
+  /** Payloads of the fold that is being written. */
+  let writing = new Set<PayloadReport>()
   let payloads: {
-    readonly payload: NewPayload
+    readonly payload: PayloadReport
     readonly offset: number
     readonly readAt: number
   }[] = []
@@ -286,13 +288,15 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
         if (all || book.ended || isDue) writes.push(book)
         else toOffset = Math.min(toOffset, book.unwrittenFrom)
       }
-      const known: NewPayload[] = []
+      const known = new Set<PayloadReport>()
       for (const { payload, offset } of payloads) {
-        if (books.has(keyOf(payload.job, payload.run))) known.push(payload)
+        const book = books.get(keyOf(payload.job, payload.run))
+        if (book !== undefined && isExpected(book, payload)) known.add(payload)
         else toOffset = Math.min(toOffset, offset)
       }
       const isIdle = dirty.size === 0 && toOffset > committedOffset
-      if (writes.length === 0 && known.length === 0 && !isIdle) return null
+      if (writes.length === 0 && known.size === 0 && !isIdle) return null
+      writing = known
       const goingOn = writes.filter((book) => !book.ended)
       const older = goingOn.filter((book) => nowMs - book.claimedAt > HELD_AFTER_MS)
       const fold: Fold = {
@@ -315,7 +319,7 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
           run: book.run,
           steps: endedStepsOf(book),
         })),
-        payloads: known,
+        ...toStore(known, (job, run) => books.get(keyOf(job, run))),
       }
       const changes: RunChange[] = [
         ...writes
@@ -333,8 +337,11 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     },
     committed(fold) {
       committedOffset = fold.toOffset
-      const written = new Set(fold.payloads)
-      payloads = payloads.filter(({ payload }) => !written.has(payload))
+      payloads = payloads.filter(({ payload }) => !writing.has(payload))
+      writing.clear()
+      for (const artifact of fold.artifacts) {
+        books.get(keyOf(artifact.job, artifact.run))?.stored.add(nameOf(artifact))
+      }
       for (const chunk of fold.chunks) {
         const key = keyOf(chunk.job, chunk.run)
         const book = books.get(key)
@@ -348,6 +355,33 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
       }
     },
   }
+}
+
+/** An artifact is kept when its report has been taken, so that a run keeps no more than it may. */
+const isExpected = (book: RunBook, { kind, digest }: PayloadReport): boolean =>
+  kind === 'output' || book.state.artifacts.has(digest)
+
+/** What a content is found by within its run. */
+const nameOf = ({ step, item, digest }: Omit<NewArtifact, 'body'>) => `${step}/${item}/${digest}`
+
+/** What is to be written of them: of contents that are alike one, as its bytes are counted. */
+function toStore(
+  payloads: ReadonlySet<PayloadReport>,
+  bookOf: (job: string, run: number) => RunBook | undefined,
+): Pick<Fold, 'payloads' | 'artifacts'> {
+  const outputs: NewPayload[] = []
+  const artifacts = new Map<string, NewArtifact>()
+  for (const { kind, body, ...payload } of payloads) {
+    if (kind === 'output') {
+      outputs.push({ ...payload, body: body.toString() })
+      continue
+    }
+    const { job, run } = payload
+    const name = nameOf(payload)
+    if (bookOf(job, run)?.stored.has(name)) continue
+    artifacts.set(`${keyOf(job, run)}/${name}`, { ...payload, body })
+  }
+  return { payloads: outputs, artifacts: [...artifacts.values()] }
 }
 
 function endedRunOf(book: RunBook, nowMs: number): Fold['ended'][number] {

@@ -14,6 +14,8 @@ const RETRY_MS = [100, 200, 500, 1_000, 2_000] as const
 export type PartitionWorker = {
   push(records: readonly KafkaRecord[]): void
   expire(keys: readonly RunKey[]): void
+  /** Age of the oldest record that is read and not written yet; 0 where there is none. */
+  behindMs(nowMs: number): number
   /** Ends the loop after the commit that is under way. */
   stop(): Promise<void>
 }
@@ -43,6 +45,8 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   let stopped = false
   const news = createBell()
   const expired: RunKey[] = []
+  /** When the batch came that is being written. */
+  let writingSince: number | undefined
 
   const waitForWork = async () => {
     const hasWork = queue.length > 0 || expired.length > 0
@@ -100,10 +104,12 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   /** Each part is retried by itself: a batch that has left the queue must not be lost. */
   const turn = async () => {
     const batch = nextBatch()
+    writingSince = batch[0]?.timestamp
     await retrying(() => fold.read(batch, Date.now()))
     for (const key of expired.splice(0)) fold.expire(key, Date.now())
     await retrying(writeFences)
     await retrying(write)
+    writingSince = undefined
   }
 
   const retrying = async (attempt: () => Promise<void>) => {
@@ -144,6 +150,10 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
     expire(keys) {
       expired.push(...keys)
       news.ring()
+    },
+    behindMs(nowMs) {
+      const since = writingSince ?? queue[0]?.timestamp
+      return since === undefined ? 0 : Math.max(0, nowMs - since)
     },
     async stop() {
       stopped = true

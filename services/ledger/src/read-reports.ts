@@ -1,5 +1,6 @@
 import {
   PAYLOAD_HEADERS,
+  type PayloadKind,
   type RunReports,
   type TicketKey,
   type TransitionRecord,
@@ -7,15 +8,16 @@ import {
 } from '@weir/contracts'
 import type { KafkaRecord } from '@weir/kafka'
 
-/** A large output that a stage sent apart from its report. */
+/** A large output, or the content of an artifact, that a stage sent apart from its report. */
 export type PayloadReport = {
+  readonly kind: PayloadKind
   readonly tenant: string
   readonly job: string
   readonly run: number
   readonly step: string
   readonly item: string
   readonly digest: string
-  readonly body: string
+  readonly body: Buffer
 }
 
 export type EventRecord =
@@ -49,11 +51,12 @@ function readPayload(record: KafkaRecord): EventRecord {
   return {
     kind: 'payload',
     payload: {
+      kind: header('kind') === 'artifact' ? 'artifact' : 'output',
       ...identity,
       step: header('step'),
       item: header('item'),
       digest: header('digest'),
-      body: record.value?.toString() ?? '',
+      body: record.value ?? Buffer.alloc(0),
     },
     claims: {
       ...identity,

@@ -41,6 +41,8 @@ export type RunBook = {
   /** Arrival of the first unwritten event, and the offset of the record that led to it. */
   unwrittenSince: number
   unwrittenFrom: number
+  /** Contents of artifacts that are written, by step, item and digest. */
+  readonly stored: Set<string>
   ending: Ending | null
   ended: boolean
   /** Context of the latest report, for the ledger's own span. */
@@ -71,6 +73,7 @@ export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
     unwrittenBytes: 0,
     unwrittenSince: 0,
     unwrittenFrom: 0,
+    stored: new Set(),
     ending: null,
     ended: false,
     traceparent: '',
@@ -89,8 +92,11 @@ export function appendEvent(book: RunBook, event: NewEvent, offset: number, nowM
     book.unwrittenBytes = 0
   }
   book.unwritten.push(numbered)
-  book.unwrittenBytes += 200 + (event.data.output?.length ?? 0)
+  book.unwrittenBytes += 200 + (event.data.output?.length ?? 0) + sizeOf(event.data.event?.data)
 }
+
+/** Roughly, of what a handler said. */
+const sizeOf = (data: unknown): number => (data === undefined ? 0 : JSON.stringify(data).length)
 
 /** The two events that every job's log starts with: the ledger alone numbers them. */
 export function appendOpening(

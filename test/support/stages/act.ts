@@ -17,6 +17,7 @@ type Told = {
   readonly failures?: number
   readonly code?: string
   readonly retryAfterMs?: number
+  readonly hasty?: boolean
 }
 
 type Input = { readonly [key: string]: unknown }
@@ -91,6 +92,31 @@ const deeds = {
       ctx.progress(done, total)
       if (told.ms !== undefined && done < total) await wait(told.ms, ctx.signal)
     }
+    return input
+  },
+  /** Says `n` things, with `ms` between; `hasty`: without waiting for any to be taken. */
+  tell: async (input: unknown, told: Told, ctx: StageContext) => {
+    for (let n = 1; n <= (told.n ?? 3); n += 1) {
+      const taken = ctx.event('row.read', { row: n })
+      if (told.hasty !== true) await taken
+      if (told.ms !== undefined) await wait(told.ms, ctx.signal)
+    }
+    return input
+  },
+  /** Makes a text, some bytes and a table, and says something before and after. */
+  make: async (input: unknown, _: Told, ctx: StageContext) => {
+    void ctx.event('make.begun')
+    const text = ctx.artifact('report.txt', `attempt ${ctx.attempt}: grün`)
+    await ctx.artifact('raw.bin', Buffer.from([0, 255, 10, 13]), { mediaType: 'image/x-raw' })
+    void ctx.artifact('rows.json', [{ a: 1 }])
+    await text
+    void ctx.event('make.ended', { input })
+    if (ctx.attempt === 1) throw new Transient('again', 'once more')
+    return ctx.attempt
+  },
+  /** Makes `n` bytes too many; nobody waits for it. */
+  oversize: (input: unknown, told: Told, ctx: StageContext) => {
+    void ctx.artifact('huge.txt', 'x'.repeat(1024 * 1024 + (told.n ?? 1)))
     return input
   },
   flaky: (input: unknown, told: Told, ctx: StageContext) => {

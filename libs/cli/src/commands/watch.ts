@@ -1,5 +1,5 @@
 import type { Client } from '@weir/client'
-import type { JobEvent, TaskProgress } from '@weir/contracts'
+import type { JobEvent, StageEvent, TaskProgress } from '@weir/contracts'
 import type { Context, Run } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { formatMs } from '../output/format-time.ts'
@@ -52,11 +52,17 @@ export function formatEvent(event: JobEvent): string {
     data.waitMs === undefined ? undefined : `wait ${formatMs(data.waitMs)}`,
     data.retryAt === undefined ? undefined : `again at ${data.retryAt}`,
     data.progress && formatProgress(data.progress),
+    data.event && formatSaid(data.event),
+    data.lost && `${data.lost.count} events are missing here (${data.lost.reason})`,
+    data.artifact && `${data.artifact.name}, ${data.artifact.bytes} bytes`,
     data.reason,
     data.error && `${data.error.code}: ${data.error.message}`,
   ]
   return clean(facts.filter((fact) => fact !== undefined).join('  '))
 }
+
+const formatSaid = ({ name, data }: StageEvent): string =>
+  data === undefined ? name : `${name} ${JSON.stringify(data)}`
 
 const formatProgress = ({ done, total }: TaskProgress): string =>
   total === undefined ? `${done} done` : `${done} of ${total}`

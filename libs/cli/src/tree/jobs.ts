@@ -74,6 +74,38 @@ export const jobCommands: readonly CommandSpec[] = [
     load: async () => (await import('../commands/trace.ts')).trace,
   },
   {
+    name: 'artifact',
+    group,
+    summary: 'What the handlers of a job have made beside their outputs',
+    children: [
+      {
+        name: 'list',
+        summary: 'List the artifacts of a job',
+        args: [job],
+        examples: [['weir artifact list 0192…', 'all of them, in the order of its log']],
+        isRemote: true,
+        formats: ALL_FORMATS,
+        load: async () => (await import('../commands/artifact.ts')).listArtifacts,
+      },
+      {
+        name: 'get',
+        summary: 'Get the content of an artifact',
+        more: 'Goes to --to, or to stdout where that is a file or a pipe. A file that is there stays as it is.',
+        args: [
+          job,
+          { name: '<artifact>', text: 'its name (the latest of that name) or its number' },
+        ],
+        options: [{ flags: '--to <file>', text: 'where to put it' }],
+        examples: [
+          ['weir artifact get 0192… report.csv --to report.csv', 'into a file'],
+          ['weir artifact get 0192… report.csv | head', 'into a pipe'],
+        ],
+        isRemote: true,
+        load: async () => (await import('../commands/artifact.ts')).getArtifact,
+      },
+    ],
+  },
+  {
     name: 'cancel',
     group,
     summary: 'Cancel a job',

@@ -27,6 +27,7 @@ import {
   SKIPPED_AFTER_FAILURE,
   type StepState,
 } from './run-state.ts'
+import { isTold, toldNumber } from './told.ts'
 
 /** An event before the ledger numbers it. */
 export type NewEvent = Omit<JobEvent, 'seq'>
@@ -34,11 +35,13 @@ export type NewEvent = Omit<JobEvent, 'seq'>
 /**
  * Why a report decides nothing.
  * - `duplicate`: the task was decided, or this attempt reported, before.
+ * - `log_full`: the run has told as much as its log keeps.
  * - `ended`: the run is over. `beyond_count`: an element that the fan-out does not have.
  * - `unknown_step`, `invalid_item`, `invalid_report`: it does not fit the plan.
  */
 export type IgnoredReason =
   | 'duplicate'
+  | 'log_full'
   | 'ended'
   | 'beyond_count'
   | 'unknown_step'
@@ -63,6 +66,9 @@ const TYPES: Readonly<Record<ReportStatus, JobEventType>> = {
   retry: 'task.retry_scheduled',
   started: 'task.started',
   progress: 'task.progress',
+  event: 'task.event',
+  events_lost: 'task.events_lost',
+  artifact: 'task.artifact',
 }
 
 /** The outcome that a report decides; `OPEN` for what reports no decision. */
@@ -79,6 +85,9 @@ export function outcomeOfReport(report: TaskReport): Outcome {
     case 'retry':
     case 'started':
     case 'progress':
+    case 'event':
+    case 'events_lost':
+    case 'artifact':
       return OPEN
   }
 }
@@ -125,6 +134,9 @@ function dataOf(report: TaskReport, withInputs: boolean): JobEventData {
   if (report.failedBefore !== undefined) data.failedBefore = report.failedBefore
   if (report.retryAt !== undefined) data.retryAt = report.retryAt
   if (report.progress !== undefined) data.progress = report.progress
+  if (report.event !== undefined) data.event = report.event
+  if (report.lost !== undefined) data.lost = report.lost
+  if (report.artifact !== undefined) data.artifact = report.artifact
   return data
 }
 
@@ -170,19 +182,45 @@ function differs(step: StepState, depth: number, report: TaskReport, outcome: Ou
   return digest !== 0 && report.digest !== undefined && digest !== digestCode(report.digest)
 }
 
-/** Of one attempt come `started`, each `progress` once, and `retry`; all else was said or overtaken. */
+/**
+ * Of one attempt come `started`, each `progress`, each event or artifact once, and `retry`; all else
+ * was said or overtaken.
+ */
 function isNews(active: ActiveTask | undefined, report: TaskReport): boolean {
-  const { status, attempt, progress } = report
-  if (status === 'progress' && !isProgress(progress)) return false
+  const told = toldNumber(report)
+  if (told === undefined) return false
+  const { status, attempt } = report
   if (active === undefined || attempt > active.attempt) return true
   if (attempt < active.attempt || active.kind !== 'started') return false
-  return status === 'retry' || (progress !== undefined && progress.n > active.told)
+  if (status === 'progress') return told > active.told
+  return status === 'retry' || (isTold(report) && told > active.noted)
 }
 
-function isProgress(progress: TaskReport['progress']): boolean {
-  if (progress === undefined) return false
-  const { n, done, total = 0 } = progress
-  return Number.isSafeInteger(n) && n > 0 && Number.isFinite(done) && Number.isFinite(total)
+/**
+ * What a handler tells, as far as the run's log has room: the first that has none leaves a mark in
+ * its place. An artifact for which there are no bytes left is told of, and not kept.
+ */
+function acceptTold(state: RunState, at: StepIndex, report: TaskReport, time: string): Acceptance {
+  const room = limits.toldPerRun - state.told
+  if (room < 0) return ignore('log_full')
+  const toEvent = (type: JobEventType, data: JobEventData) =>
+    eventOf(state, at, report, type, time, data)
+  if (room === 0) {
+    const n = toldNumber(report) as number
+    const lost = { from: n, to: n, count: 1, reason: 'run_full' } as const
+    return {
+      events: [toEvent('task.events_lost', { lost })],
+      ignored: 'log_full',
+      diverged: false,
+    }
+  }
+  const { artifact } = report
+  const isOver =
+    artifact !== undefined &&
+    !state.artifacts.has(artifact.digest) &&
+    state.artifactBytes + artifact.bytes > limits.keptArtifactBytesPerRun
+  const data = isOver ? { artifact: { ...artifact, kept: false as const } } : dataOf(report, false)
+  return { events: [toEvent(TYPES[report.status], data)], ignored: null, diverged: false }
 }
 
 /** A join that did not wait for all its inputs fires; one that fails for want of them does not. */
@@ -222,6 +260,7 @@ export function acceptReport(
   const isDecided = outcomeOf(step, at.depth, report.item) !== OPEN
   if (outcome === OPEN) {
     if (isDecided || !isNews(step.active?.get(report.item), report)) return ignore('duplicate')
+    if (isTold(report)) return acceptTold(state, at, report, time)
   } else if (isDecided) {
     if (!differs(step, at.depth, report, outcome)) return ignore('duplicate')
     return mark(state, at, report, time, 'duplicate')

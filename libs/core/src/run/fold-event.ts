@@ -107,6 +107,9 @@ function foldRerun(state: RunState, index: RunIndex, event: Omit<JobEvent, 'seq'
   state.superseded = []
   state.ended = false
   state.taken.clear()
+  state.told = 0
+  state.artifacts.clear()
+  state.artifactBytes = 0
   for (const [name, items] of event.data.again ?? []) {
     const at = index.steps[index.byName.get(name) ?? -1]
     if (at === undefined) continue
@@ -129,8 +132,21 @@ function foldActive(at: StepIndex, state: RunState, event: Omit<JobEvent, 'seq'>
   const retryAt = kind === 'retry' ? (data.retryAt ?? 0) : 0
   const isDelayed = retryAt > 0 && retryAt - Date.parse(event.at) > PARKED_MS_MAX
   step.active ??= new Map()
-  const told = data.progress?.n ?? 0
-  step.active.set(item, { attempt, kind, retryAt, isDelayed, told })
+  const before = step.active.get(item)
+  const known = before?.attempt === attempt ? before : undefined
+  const told = data.progress?.n ?? known?.told ?? 0
+  const noted = data.event?.n ?? data.artifact?.n ?? data.lost?.to ?? known?.noted ?? 0
+  step.active.set(item, { attempt, kind, retryAt, isDelayed, told, noted })
+}
+
+/** What a handler tells while it is at work. */
+function foldTold(at: StepIndex, state: RunState, event: Omit<JobEvent, 'seq'>): void {
+  foldActive(at, state, event)
+  state.told += 1
+  const { artifact } = event.data
+  if (artifact === undefined || artifact.kept === false) return
+  if (!state.artifacts.has(artifact.digest)) state.artifactBytes += artifact.bytes
+  state.artifacts.add(artifact.digest)
 }
 
 /**
@@ -159,8 +175,13 @@ export function foldEvent(state: RunState, plan: Plan, event: Omit<JobEvent, 'se
           ? { status: 'cancelled', error: null }
           : { status: 'failed', error: errorOf(event) }
       return
-    case 'task.started':
     case 'task.progress':
+    case 'task.event':
+    case 'task.events_lost':
+    case 'task.artifact':
+      if (at !== undefined) foldTold(at, state, event)
+      return
+    case 'task.started':
     case 'task.retry_scheduled':
       if (at !== undefined) foldActive(at, state, event)
       return

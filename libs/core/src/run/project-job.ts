@@ -368,11 +368,16 @@ function isOpen(state: RunState, at: StepIndex, event: JobEvent): boolean {
   return outcomeOf(state.steps[at.position] as StepState, at.depth, event.item ?? '') === OPEN
 }
 
-const RUNNING_EVENTS = new Set<string>(['task.started', 'task.progress', 'task.retry_scheduled'])
-const TASK_EVENTS = new Set<string>([
+const RUNNING_EVENTS = new Set<string>([
   'task.started',
   'task.progress',
+  'task.event',
+  'task.events_lost',
+  'task.artifact',
   'task.retry_scheduled',
+])
+const TASK_EVENTS = new Set<string>([
+  ...RUNNING_EVENTS,
   'task.completed',
   'task.skipped',
   'task.failed',

@@ -39,6 +39,8 @@ export type ActiveTask = {
   readonly isDelayed: boolean
   /** Number of the latest progress that this attempt has told of; 0 for none. */
   readonly told: number
+  /** Number of its latest event, artifact or gap; 0 for none. */
+  readonly noted: number
 }
 
 /** What a join that fired, or failed, did without and what it had in hand. */
@@ -80,6 +82,11 @@ export type RunState = {
   /** Digests taken by consumers whose producer has not reported yet, by `edge/item`. */
   readonly taken: Map<string, number>
   superseded: readonly string[]
+  /** Progress, events and artifacts that are in the log of this run: it has to stay readable. */
+  told: number
+  /** Contents of artifacts that this run keeps, by digest, and their bytes. */
+  readonly artifacts: Set<string>
+  artifactBytes: number
   /** Steps that the terminal event found without a report stay so; nothing is folded after it. */
   ended: boolean
 }
@@ -106,6 +113,9 @@ export function startRun(plan: Plan): RunState {
     failures: 0,
     taken: new Map(),
     superseded: [],
+    told: 0,
+    artifacts: new Set(),
+    artifactBytes: 0,
     ended: false,
   }
 }

@@ -72,6 +72,7 @@ const end = async (claimed: ClaimedJob[]) => {
     owner: 'ledger-1',
     chunks: [],
     payloads: [],
+    artifacts: [],
     endedSteps: [],
     ended: claimed.map((each) => ({
       tenant: each.tenant,

@@ -12,6 +12,7 @@ import { commitFold, type EndedRun, type Fold } from './fold.ts'
 import { readJobLog, readPayloads } from './job-log.ts'
 import { getJob } from './jobs.ts'
 import { adoptPartition, initOffsets, readOffsets } from './offsets.ts'
+import { readArtifact } from './outputs.ts'
 import { loadRuns } from './runs.ts'
 
 let db: TestDatabase
@@ -63,6 +64,7 @@ const fold = (change: Partial<Fold>): Promise<'committed' | 'conflict'> =>
     ended: [],
     endedSteps: [],
     payloads: [],
+    artifacts: [],
     ...change,
   })
 const key = () => ({ tenant, job: job.job })
@@ -90,9 +92,12 @@ describe('a fold', () => {
   it('writes log, payloads, end and offset, and counts the bytes and the run', async () => {
     const before = await gauges()
     const payload = { run: 1, step: 's', item: '', digest: 'd', body: '"bödy"' }
+    const made = { run: 1, step: 's', item: '3', digest: 'e' }
+    const artifact = { ...key(), ...made, body: Buffer.from([0, 255, 10]) }
     const answer = await fold({
       chunks: [{ ...key(), run: 1, fromSeq: 1, toSeq: 4, events: '["a"]' }],
       payloads: [{ ...key(), ...payload }],
+      artifacts: [artifact, { ...artifact, digest: 'f', body: Buffer.from('other') }],
       ended: [ended()],
     })
     assert.equal(answer, 'committed')
@@ -109,9 +114,13 @@ describe('a fold', () => {
     ])
     assert.deepEqual(await readJobLog(control1, tenant, job.job, 4, 10), [])
     assert.deepEqual(await readPayloads(control1, tenant, job.job, 1), [payload])
+    const read = (digest: string) => readArtifact(control1, tenant, job.job, { ...made, digest })
+    assert.deepEqual(await read('e'), Buffer.from([0, 255, 10]))
+    assert.deepEqual(await read('f'), Buffer.from('other'))
+    assert.equal(await read('g'), undefined)
     assert.deepEqual(await gauges(), {
       in_flight: 0,
-      stored_bytes: (before?.stored_bytes ?? 0) + 5 + 7,
+      stored_bytes: (before?.stored_bytes ?? 0) + 5 + 7 + 3 + 5,
     })
     assert.deepEqual(await readOffsets(asRole(ledger)), [
       { partition: 3, nextOffset: 20, owner: 'me' },

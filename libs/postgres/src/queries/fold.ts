@@ -29,6 +29,9 @@ export type NewPayload = JobKey & {
   readonly body: string
 }
 
+/** Found by its digest: the same content of one task is kept once. */
+export type NewArtifact = Omit<NewPayload, 'body'> & { readonly body: Buffer }
+
 export type Fold = {
   readonly partition: number
   /** The partition must stand at `fromOffset`, under `owner`, and then stands at `toOffset`. */
@@ -44,6 +47,7 @@ export type Fold = {
     readonly steps: readonly string[]
   })[]
   readonly payloads: readonly NewPayload[]
+  readonly artifacts: readonly NewArtifact[]
 }
 
 /**
@@ -65,11 +69,13 @@ export async function commitFolds(
     ended: inOrder.flatMap((fold) => fold.ended),
     endedSteps: inOrder.flatMap((fold) => fold.endedSteps),
     payloads: inOrder.flatMap((fold) => fold.payloads),
+    artifacts: inOrder.flatMap((fold) => fold.artifacts),
   }
   const usage = usageOf(all)
   // Before the lock: nobody else writes these rows, and submits and claims of the tenant go on.
   if (all.chunks.length > 0) statements.push(insertChunks(all.chunks))
   if (all.payloads.length > 0) statements.push(insertPayloads(all.payloads))
+  if (all.artifacts.length > 0) statements.push(insertArtifacts(all.artifacts))
   // A statement of its own: those behind it see what the admissions that held a row committed.
   if (usage.size > 0) statements.push(lockUsage([...usage.keys()]))
   if (all.endedSteps.length > 0) statements.push(updateEndedSteps(all.endedSteps))
@@ -89,7 +95,7 @@ export async function commitFolds(
 /** The same for the fold of a single partition. */
 export const commitFold = (pool: Pool, fold: Fold) => commitFolds(pool, [fold])
 
-type Changes = Pick<Fold, 'chunks' | 'ended' | 'endedSteps' | 'payloads'>
+type Changes = Pick<Fold, 'chunks' | 'ended' | 'endedSteps' | 'payloads' | 'artifacts'>
 
 const advanceOffset = (fold: Fold): Statement => ({
   name: 'fold-offset',
@@ -103,6 +109,7 @@ function usageOf(fold: Changes): Map<string, number> {
   const add = (tenant: string, count: number) => bytes.set(tenant, (bytes.get(tenant) ?? 0) + count)
   for (const each of fold.chunks) add(each.tenant, Buffer.byteLength(each.events))
   for (const each of fold.payloads) add(each.tenant, Buffer.byteLength(each.body))
+  for (const each of fold.artifacts) add(each.tenant, each.body.length)
   for (const each of fold.ended) add(each.tenant, 0)
   return bytes
 }
@@ -146,6 +153,24 @@ const insertPayloads = (payloads: Fold['payloads']): Statement => ({
     payloads.map((each) => each.item),
     payloads.map((each) => each.digest),
     payloads.map((each) => each.body),
+  ],
+})
+
+const insertArtifacts = (artifacts: Fold['artifacts']): Statement => ({
+  name: 'fold-artifacts',
+  text: `insert into artifacts (tenant_id, job_id, run, step, item, digest, body)
+    select t, j, r, s, i, d, decode(b, 'base64')
+    from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[],
+      $7::text[]) as e(t, j, r, s, i, d, b)
+    on conflict (tenant_id, job_id, run, step, item, digest) do nothing`,
+  values: [
+    artifacts.map((each) => each.tenant),
+    artifacts.map((each) => each.job),
+    artifacts.map((each) => each.run),
+    artifacts.map((each) => each.step),
+    artifacts.map((each) => each.item),
+    artifacts.map((each) => each.digest),
+    artifacts.map((each) => each.body.toString('base64')),
   ],
 })
 

@@ -66,6 +66,7 @@ before(async () => {
     owner: 'me',
     chunks: [],
     payloads: [],
+    artifacts: [],
     endedSteps: [],
     ended: (['completed', 'failed'] as const).map((status) => ({
       ...claimed.find((each) => each.job === jobs[status].id),

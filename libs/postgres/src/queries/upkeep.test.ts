@@ -62,6 +62,9 @@ async function endJobs(claimed: readonly ClaimedJob[]): Promise<void> {
     toOffset: ++offset,
     owner: 'me',
     chunks: claimed.map((each) => ({ ...each, fromSeq: 1, toSeq: 1, events: '["e"]' })),
+    artifacts: claimed.map((each) => ({
+      ...{ ...each, step: 's', item: '', digest: 'a', body: Buffer.from([0, 255, 10]) },
+    })),
     payloads: claimed.map((each) => ({ ...each, step: 's', item: '', digest: 'd', body: '"b"' })),
     endedSteps: [],
     ended: claimed.map((each) => ({
@@ -90,7 +93,10 @@ describe('retention', () => {
     assert.equal((await getJob(tx, tenant, open.job))?.status, 'running')
     assert.equal(await getJob(tx, tenant, ended[0]?.job ?? ''), undefined)
     assert.deepEqual(await readJobLog(tx, tenant, ended[0]?.job ?? '', 0, 10), [])
-    assert.deepEqual(await db.admin('select from payloads where tenant_id = $1', [tenant]), [])
+    for (const table of ['payloads', 'artifacts']) {
+      const left = await db.admin(`select from ${table} where tenant_id = $1`, [tenant])
+      assert.deepEqual(left, [], table)
+    }
   })
 })
 

@@ -28,9 +28,10 @@ export function firstEvents(
   return [queued, { seq: 2, run, type: 'job.dispatched', at, data: {} }]
 }
 
-/** An event for one who may not see payloads. */
+/** An event for one who may not see payloads: nor what handlers say of them. */
 export function withoutPayload(event: JobEvent): JobEvent {
-  if (event.data.output === undefined) return event
-  const { output: _, ...data } = event.data
-  return { ...event, data }
+  const { output, event: said, ...rest } = event.data
+  if (output === undefined && said === undefined) return event
+  if (said === undefined) return { ...event, data: rest }
+  return { ...event, data: { ...rest, event: { n: said.n, name: said.name } } }
 }

@@ -1,10 +1,11 @@
-import { isTerminal, isUuid, type JobEvent, WeirError } from '@weir/contracts'
+import { isTerminal, type JobEvent, WeirError } from '@weir/contracts'
 import { asTenant, listJobs } from '@weir/postgres'
 import { Type } from 'typebox'
 import { mayReadPayloads } from '../auth/caller.ts'
 import type { Control } from '../control.ts'
 import { callerOf, tenantOf } from '../http/caller-of.ts'
 import { whenGone } from '../http/gone.ts'
+import { jobOf } from '../http/job-of.ts'
 import { notFound } from '../http/not-found.ts'
 import { closed, idParams } from '../http/schemas.ts'
 import type { App, Request } from '../http/type-provider.ts'
@@ -135,12 +136,6 @@ export function addJobRoutes(app: App, control: Control): void {
       })
     },
   })
-}
-
-function jobOf(request: Request, id: string): { tenant: string; id: string } {
-  if (!isUuid(id)) throw notFound()
-  request.scope.jobId = id
-  return { tenant: tenantOf(request), id }
 }
 
 function lastEventId(request: Request): number | undefined {
