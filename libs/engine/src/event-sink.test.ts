@@ -185,36 +185,56 @@ test('block loses nothing of handlers that wait, through a time without Kafka, a
   assert.deepEqual([delivered.length, lost.length, sink.figures().queued], [900, 0, 0])
 })
 
-test('the end of a task does not wait for the pace, and the pace makes up for it', () => {
-  const { sink, ownerOf, tick, delivered } = start({
-    policy: 'block',
-    queueMax: 100,
-    perSecond: 10,
-  })
-  const ending = ownerOf('ending')
-  const other = ownerOf('other')
-  for (let n = 1; n <= 50; n += 1) void sink.offer(ending, n)
-  void sink.offer(other, 1)
-  sink.flush(ending)
-  assert.deepEqual(
-    delivered.map(({ entry }) => entry),
-    Array.from({ length: 50 }, (_, n) => n + 1),
-  )
-  tick(4_000)
-  assert.equal(delivered.length, 50, 'what went ahead is paid for')
-  tick(2_000)
-  assert.deepEqual(delivered.at(-1), { by: 'other', entry: 1 })
+test('the end of a task does not wait where losses are allowed: what the pace allows goes at once, the rest never', () => {
+  for (const policy of ['reject', 'drop_oldest'] as const) {
+    const { sink, ownerOf, tick, delivered, lost } = start({ policy, queueMax: 10, perSecond: 10 })
+    const ending = ownerOf('ending')
+    for (let n = 1; n <= 20; n += 1) void sink.offer(ending, n)
+    assert.equal(delivered.length, 10, 'what was saved up in silence')
+    assert.equal(sink.drained(ending), undefined)
+    tick(99)
+    sink.flush(ending)
+    assert.deepEqual([delivered.length, lost.length, sink.figures().queued], [10, 10, 0], policy)
+    tick(10_000)
+    for (let n = 21; n <= 40; n += 1) void sink.offer(ending, n)
+    sink.flush(ending)
+    assert.deepEqual([delivered.length, lost.length], [20, 20], 'the pace holds over many tasks')
+  }
 })
 
-test('while Kafka takes nothing, the end of a task that blocks waits for room', async () => {
-  const { sink, ownerOf, away, back } = start({ policy: 'block', queueMax: 2, perSecond: 1_000 })
-  away()
-  assert.equal(sink.room(), undefined)
+test('under block the end of a task waits until nothing of it waits any more', async () => {
+  const { sink, ownerOf, tick, delivered } = start({ policy: 'block', queueMax: 4, perSecond: 10 })
+  const [ending, other] = [ownerOf('ending'), ownerOf('other')]
+  assert.equal(sink.drained(ending), undefined)
+  for (let n = 1; n <= 10; n += 1) void sink.offer(n % 2 === 0 ? ending : other, n)
+  const drained = sink.drained(ending)
+  assert.ok(drained instanceof Promise)
+  let isOver = false
+  void drained.then(() => {
+    isOver = true
+  })
+  for (let step = 0; step < 5; step += 1) {
+    tick(100)
+    await Promise.resolve()
+    assert.equal(isOver, false)
+  }
+  tick(100)
+  await drained
+  assert.deepEqual(
+    delivered.map(({ entry }) => entry),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  )
+})
+
+test('under block what goes ahead of an artifact is not lost, and the pace makes up for it', () => {
+  const { sink, ownerOf, tick, delivered } = start({ policy: 'block', queueMax: 4, perSecond: 10 })
   const owner = ownerOf('a')
-  for (let n = 1; n <= 2; n += 1) void sink.offer(owner, n)
-  const room = sink.room()
-  assert.ok(room instanceof Promise)
-  back()
-  await room
-  assert.equal(sink.room(), undefined)
+  for (let n = 1; n <= 8; n += 1) void sink.offer(owner, n)
+  sink.flush(owner)
+  assert.equal(delivered.length, 8)
+  void sink.offer(owner, 9)
+  tick(400)
+  assert.equal(delivered.length, 8)
+  tick(200)
+  assert.equal(delivered.length, 9)
 })

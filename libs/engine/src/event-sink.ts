@@ -31,19 +31,19 @@ export type SinkFigures = {
 
 /**
  * A bounded queue between handlers and Kafka for what may be lost, so that it never holds up what may
- * not: reports of tasks do not pass it. It lets through so many a second; entries of one owner keep
- * their order.
+ * not: reports of tasks do not pass it. It lets through so many a second, and a queue's worth at once
+ * after a time of silence; entries of one owner keep their order.
  */
 export type EventSink<Entry> = {
   /** Whether it was taken; under `block`, where there is no room, when that is known. */
   offer(owner: SinkOwner<Entry>, entry: Entry): boolean | Promise<boolean>
   /** Counts one that is lost before it is offered a place. */
   refuse(reason: 'too_large' | 'attempt_full'): void
-  /** Under `block`: undefined, or resolves when `flush` will lose nothing. */
-  room(): Promise<void> | undefined
+  /** Under `block`: undefined, or resolves when nothing of an owner waits any more. */
+  drained(owner: SinkOwner<Entry>): Promise<void> | undefined
   /**
-   * Hands over at once what waits of an owner: it goes ahead of the task's own report, after which it
-   * would come too late. The others wait for as much longer.
+   * What waits of an owner goes now, where losses are allowed as far as the pace allows, or never: it
+   * goes ahead of the task's own report, after which it would come too late, and which does not wait.
    */
   flush(owner: SinkOwner<Entry>): void
   figures(): SinkFigures
@@ -63,26 +63,39 @@ export type EventSinkOptions = {
 type Place<Entry> = { readonly owner: SinkOwner<Entry>; readonly entry: Entry }
 type Waiter<Entry> = Place<Entry> & { readonly tell: (taken: boolean) => void }
 
-/** What has been saved up while nothing was said may go at once. */
-const BURST_MS = 100
-
 export function createEventSink<Entry>(options: EventSinkOptions): EventSink<Entry> {
   const { policy, queueMax, perSecond, nowMs } = options
-  const burst = Math.max(1, (perSecond * BURST_MS) / 1_000)
   let queue: Place<Entry>[] = []
   let waiters: Waiter<Entry>[] = []
-  let tokens = burst
+  /** How many of an owner are in the two, and who waits until there are none. */
+  const waitingOf = new Map<SinkOwner<Entry>, number>()
+  const drains = new Map<SinkOwner<Entry>, (() => void)[]>()
+  let tokens = queueMax
   let refilledAt = nowMs()
   let stopTimer: (() => void) | undefined
   let isStopped = false
   let isPumping = false
-  const rooms: (() => void)[] = []
   const counts = { offered: 0, delivered: 0, underWay: 0 }
   const lost: Record<SinkLoss, number> = {
     queue_full: 0,
     send_failed: 0,
     too_large: 0,
     attempt_full: 0,
+  }
+
+  const enter = ({ owner }: Place<Entry>) => {
+    waitingOf.set(owner, (waitingOf.get(owner) ?? 0) + 1)
+  }
+
+  const leave = ({ owner }: Place<Entry>) => {
+    const left = (waitingOf.get(owner) ?? 1) - 1
+    if (left > 0) {
+      waitingOf.set(owner, left)
+      return
+    }
+    waitingOf.delete(owner)
+    for (const tell of drains.get(owner) ?? []) tell()
+    drains.delete(owner)
   }
 
   const lose = ({ owner, entry }: Place<Entry>, reason: 'queue_full' | 'send_failed') => {
@@ -97,20 +110,13 @@ export function createEventSink<Entry>(options: EventSinkOptions): EventSink<Ent
       counts.underWay -= 1
       if (error === undefined) counts.delivered += 1
       else lose(place, 'send_failed')
-      if (counts.underWay < queueMax) rooms.shift()?.()
       pump()
     })
   }
 
-  /** Where Kafka takes nothing, ended tasks must not pile up what their handlers said. */
-  const send = (place: Place<Entry>) => {
-    if (counts.underWay < 2 * queueMax) deliver(place)
-    else lose(place, 'queue_full')
-  }
-
   const refill = () => {
     const now = nowMs()
-    tokens = Math.min(burst, tokens + ((now - refilledAt) * perSecond) / 1_000)
+    tokens = Math.min(queueMax, tokens + ((now - refilledAt) * perSecond) / 1_000)
     refilledAt = now
   }
 
@@ -120,7 +126,9 @@ export function createEventSink<Entry>(options: EventSinkOptions): EventSink<Ent
     isPumping = true
     refill()
     while (queue.length > 0 && tokens >= 1 && counts.underWay < queueMax) {
-      deliver(queue.shift() as Place<Entry>)
+      const place = queue.shift() as Place<Entry>
+      deliver(place)
+      leave(place)
       admit()
     }
     isPumping = false
@@ -145,44 +153,54 @@ export function createEventSink<Entry>(options: EventSinkOptions): EventSink<Ent
     offer(owner, entry) {
       counts.offered += 1
       const place = { owner, entry }
-      if (queue.length < queueMax) {
-        queue.push(place)
-        pump()
-        return true
+      if (queue.length >= queueMax) {
+        // Those who wait are bounded too: a handler may say much without waiting for any of it.
+        if (policy === 'reject' || (policy === 'block' && waiters.length >= queueMax)) {
+          lose(place, 'queue_full')
+          return false
+        }
+        if (policy === 'block') {
+          enter(place)
+          return new Promise((resolve) => waiters.push({ ...place, tell: resolve }))
+        }
+        const oldest = queue.shift() as Place<Entry>
+        lose(oldest, 'queue_full')
+        leave(oldest)
       }
-      if (policy === 'drop_oldest') {
-        lose(queue.shift() as Place<Entry>, 'queue_full')
-        queue.push(place)
-        pump()
-        return true
-      }
-      // Those who wait are bounded too: a handler may say much without waiting for any of it.
-      if (policy === 'reject' || waiters.length >= queueMax) {
-        lose(place, 'queue_full')
-        return false
-      }
-      return new Promise((resolve) => waiters.push({ ...place, tell: resolve }))
+      queue.push(place)
+      enter(place)
+      pump()
+      return true
     },
     refuse(reason) {
       counts.offered += 1
       lost[reason] += 1
     },
-    room() {
-      if (policy !== 'block' || counts.underWay < queueMax) return undefined
-      return new Promise((resolve) => rooms.push(resolve))
+    drained(owner) {
+      if (policy !== 'block' || !waitingOf.has(owner)) return undefined
+      return new Promise((resolve) => {
+        drains.set(owner, [...(drains.get(owner) ?? []), resolve])
+      })
     },
     flush(owner) {
+      if (!waitingOf.has(owner)) return
       refill()
-      const own = queue.filter((place) => place.owner === owner)
-      const late = waiters.filter((place) => place.owner === owner)
-      if (own.length + late.length === 0) return
-      queue = queue.filter((place) => place.owner !== owner)
-      waiters = waiters.filter((place) => place.owner !== owner)
-      for (const place of own) send(place)
-      for (const place of late) {
-        send(place)
-        place.tell(true)
-      }
+      const isOwn = (place: Place<Entry>) => place.owner === owner
+      const told = waiters.filter(isOwn)
+      const own = [...queue.filter(isOwn), ...told]
+      queue = queue.filter((place) => !isOwn(place))
+      waiters = waiters.filter((place) => !isOwn(place))
+      // Under `block` the pace makes up for it afterwards. Where Kafka takes nothing, ended tasks must
+      // not pile up what their handlers said.
+      const allowed = policy === 'block' ? own.length : Math.floor(tokens)
+      const room = Math.max(0, Math.min(allowed, 2 * queueMax - counts.underWay))
+      const first = policy === 'drop_oldest' ? Math.max(0, own.length - room) : 0
+      own.forEach((place, at) => {
+        if (at >= first && at < first + room) deliver(place)
+        else lose(place, 'queue_full')
+        leave(place)
+      })
+      for (const { tell } of told) tell(true)
       admit()
       pump()
     },

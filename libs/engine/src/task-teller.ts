@@ -95,7 +95,7 @@ export function createTaskTeller(
       })
     },
     async settled() {
-      await sink.room()
+      await sink.drained(owner)
     },
     close() {
       if (isClosed) return
