@@ -1,4 +1,10 @@
 export { type Access, PLATFORM_ROLES, platformAccess, stageAccess } from './access.ts'
+export {
+  type AuditAction,
+  type AuditDetail,
+  auditActions,
+  type DenialCause,
+} from './audit-actions.ts'
 export { canonicalJson } from './canonical.ts'
 export {
   DISPATCHER_KEY,

@@ -1,5 +1,6 @@
 import { asTenant, getTenant, insertAudit } from '@weir/postgres'
 import fastify from 'fastify'
+import { noteOf } from './audit/note-problem.ts'
 import { addAuthentication } from './auth/authenticate.ts'
 import type { Control } from './control.ts'
 import { addBodyParsers } from './http/body-parsers.ts'
@@ -11,6 +12,7 @@ import { addRequestScope } from './http/request-scope.ts'
 import { addRouteChecks } from './http/route-config.ts'
 import type { App } from './http/type-provider.ts'
 import { compileValidator } from './http/validator.ts'
+import { addAuditRoutes } from './routes/audit.ts'
 import { addBatchRoutes } from './routes/batch.ts'
 import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
@@ -51,7 +53,13 @@ export async function buildApp(control: Control): Promise<App> {
   // Answers are written as they are; that they have the shape of their schemas is for the tests.
   app.setSerializerCompiler(() => JSON.stringify)
   addRouteChecks(app)
-  addErrorEdge(app, control.log)
+  addErrorEdge(app, {
+    log: control.log,
+    onProblem: (request, problem) => {
+      const note = noteOf(request, problem)
+      if (note !== undefined) control.audit.note(note)
+    },
+  })
   addRequestScope(app)
   addRequestLog(app, control.log, control.metrics, control.refusals)
   addAuthentication(app, {
@@ -71,6 +79,7 @@ export async function buildApp(control: Control): Promise<App> {
   addTenantRoutes(app, control)
   addKeyRoutes(app, control)
   addSelfRoutes(app, control)
+  addAuditRoutes(app, control)
   addStageRoutes(app, control)
   addFlowRoutes(app, control)
   addPipelineRoutes(app, control)

@@ -17,6 +17,7 @@ import {
   createPool,
   findApiKey,
   getJob,
+  insertAudit,
   type JobAnswer,
   type NewJob,
   type Pool,
@@ -29,6 +30,7 @@ import {
   toKafkaConnection,
   toPostgresConnection,
 } from '@weir/runtime'
+import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
 import type { controlSettings } from './config.ts'
@@ -61,6 +63,8 @@ export type Control = {
   readonly masterKey: Buffer
   readonly jaegerUrl: string | undefined
   readonly keys: KeyCache
+  /** Denials and refusals; what callers do is written where they do it. */
+  readonly audit: AuditLog
   readonly plans: Plans
   readonly targets: Targets
   readonly inputs: InputChecker
@@ -119,6 +123,11 @@ export function createControl(
   const instances = createInstances()
   const gates = createGates()
   const dispatcher = createDispatcherFigures()
+  const audit = createAuditLog({
+    write: (tenant, entry) => insertAudit(asTenant(pool, tenant), tenant, entry),
+    onNoted: (outcome) => metrics.auditNotes.inc({ outcome }),
+    log,
+  })
   const stages = createStageControl({ pool, producer, topics, instances, log })
   const inputs = createInputChecker()
   const closing = new AbortController()
@@ -226,7 +235,7 @@ export function createControl(
     closing.abort()
     await stages.stop()
     await Promise.all(readers.map((reader) => reader.stop()))
-    await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close()])
+    await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close(), audit.stop()])
     await pool.end()
   }
 
@@ -252,6 +261,7 @@ export function createControl(
     masterKey,
     jaegerUrl: config.jaegerUrl?.replace(/\/+$/, ''),
     keys: createKeyCache((keyId) => findApiKey(asRole(pool), keyId)),
+    audit,
     plans: createPlans(pool),
     targets: createTargets(pool),
     inputs,

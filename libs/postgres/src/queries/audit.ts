@@ -1,4 +1,5 @@
 import type { Tx } from '../statement.ts'
+import { lowestUuidAt } from '../uuid-floor.ts'
 
 export type AuditEntry = {
   readonly id: string
@@ -39,16 +40,50 @@ export async function insertAudit(
   })
 }
 
-/** Newest first, older than `before`. */
+export type AuditFilter = {
+  readonly action?: string
+  readonly actor?: string
+  readonly decision?: AuditEntry['decision']
+  /** At or after, and before. */
+  readonly from?: Date
+  readonly to?: Date
+}
+
+/** An id is made by a process and a time by the database: so far apart their clocks may be. */
+const CLOCKS_APART_MS = 60_000
+
+/**
+ * Newest first, older than `before`. The ids begin with their time: with `from` and `to` no more of
+ * the log is read than lies between them.
+ */
 export async function listAudit(
   tx: Tx,
   tenant: string,
   page: { readonly limit: number; readonly before?: string },
+  filter: AuditFilter = {},
 ): Promise<AuditEntry[]> {
+  const { action, actor, decision, from, to } = filter
+  const values: unknown[] = [tenant]
+  const where = ['tenant_id = $1']
+  const add = (condition: string, value: unknown) => {
+    where.push(`${condition} $${values.push(value)}`)
+  }
+  if (page.before !== undefined) add('id <', page.before)
+  if (action !== undefined) add('action =', action)
+  if (actor !== undefined) add('actor =', actor)
+  if (decision !== undefined) add('decision =', decision)
+  if (from !== undefined) {
+    add('at >=', from)
+    add('id >=', lowestUuidAt(from.getTime() - CLOCKS_APART_MS))
+  }
+  if (to !== undefined) {
+    add('at <', to)
+    add('id <', lowestUuidAt(to.getTime() + CLOCKS_APART_MS))
+  }
   return tx.query<AuditEntry>({
     text: `select id, at, actor, action, object, decision, request_id as "requestId", reason, detail
-      from audit_log where tenant_id = $1 and ($3::uuid is null or id < $3)
-      order by id desc limit $2`,
-    values: [tenant, page.limit, page.before ?? null],
+      from audit_log where ${where.join(' and ')}
+      order by id desc limit $${values.push(page.limit)}`,
+    values,
   })
 }
