@@ -17,6 +17,7 @@ import {
   createPool,
   findApiKey,
   getJob,
+  INSTALLATION,
   insertAudit,
   type JobAnswer,
   type NewJob,
@@ -35,6 +36,7 @@ import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
 import type { controlSettings } from './config.ts'
 import { createDispatcherFigures, type DispatcherFigures } from './flow/dispatcher-figures.ts'
+import { createGateLog } from './flow/gate-log.ts'
 import { createGates, type Gates } from './flow/gates.ts'
 import { createRefusals, type Refusals } from './flow/refusals.ts'
 import { createInputChecker, type InputChecker } from './inputs/input-checker.ts'
@@ -92,6 +94,7 @@ export type Control = {
 const EVENT_PARTITIONS = 4
 const TENANTS_REMEMBERED_MAX = 10_000
 const MASTER_KEY_BYTES_MIN = 32
+const GATES_LOOK_MS = 1_000
 
 /**
  * Builds everything and connects nothing; `start` does. Throws where a secret is of no use;
@@ -122,6 +125,7 @@ export function createControl(
   const metrics = createControlMetrics(waiters.size)
   const instances = createInstances()
   const gates = createGates()
+  const gateLog = createGateLog((entry) => audit.write(INSTALLATION, entry))
   const dispatcher = createDispatcherFigures()
   const audit = createAuditLog({
     write: (tenant, entry) => insertAudit(asTenant(pool, tenant), tenant, entry),
@@ -134,6 +138,7 @@ export function createControl(
   const admittedAt = new Map<string, number>()
   const readers: Reader[] = []
   let isStarted = false
+  let gateTimer: NodeJS.Timeout | undefined
 
   const hint = createHints((value) =>
     producer.send([{ topic: topics.changes, partition: 0, key: null, value }]),
@@ -217,7 +222,11 @@ export function createControl(
       topics: [topics.gates],
       from: 'earliest',
       onRecords: (_topic, _partition, records) => {
-        for (const { key, value } of records) gates.take(key?.toString() ?? '', value, areGatesNew)
+        for (const { key, value, timestamp } of records) {
+          const name = key?.toString() ?? ''
+          const heard = gates.take(name, value, areGatesNew)
+          if (heard !== undefined) gateLog.take(name, heard, timestamp, areGatesNew)
+        }
       },
       onCaughtUp: () => {
         areGatesNew = true
@@ -228,11 +237,13 @@ export function createControl(
     await Promise.all(readers.map((reader) => reader.caughtUp))
     await stages.publishAll()
     stages.start()
+    gateTimer = setInterval(() => gateLog.look(gateReader.freshAtMs() ?? 0), GATES_LOOK_MS).unref()
     isStarted = true
   }
 
   async function stop(): Promise<void> {
     closing.abort()
+    clearInterval(gateTimer)
     await stages.stop()
     await Promise.all(readers.map((reader) => reader.stop()))
     await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close(), audit.stop()])

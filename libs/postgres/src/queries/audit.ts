@@ -15,17 +15,21 @@ export type AuditEntry = {
   readonly detail: string | null
 }
 
-/** Adds an entry, in the transaction of what it is about. `tenant` may be INSTALLATION. */
+/**
+ * Adds an entry, in the transaction of what it is about. `tenant` may be INSTALLATION. What several
+ * instances have seen has one id, made from what it is about: it is written once.
+ */
 export async function insertAudit(
   tx: Tx,
   tenant: string,
-  entry: Omit<AuditEntry, 'at'>,
+  entry: Omit<AuditEntry, 'at'> & Partial<Pick<AuditEntry, 'at'>>,
 ): Promise<void> {
   await tx.execute({
     name: 'insert-audit',
     text: `insert into audit_log (tenant_id, id, actor, action, object, decision, request_id, reason,
-        detail)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+        detail, at)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, clock_timestamp()))
+      on conflict (tenant_id, id) do nothing`,
     values: [
       tenant,
       entry.id,
@@ -36,6 +40,7 @@ export async function insertAudit(
       entry.requestId,
       entry.reason,
       entry.detail,
+      entry.at ?? null,
     ],
   })
 }

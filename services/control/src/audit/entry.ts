@@ -3,7 +3,8 @@ import type { AuditEntry } from '@weir/postgres'
 import { callerOf } from '../http/caller-of.ts'
 import type { Request } from '../http/type-provider.ts'
 
-export type NewEntry = Omit<AuditEntry, 'at'>
+/** `at` is the database's, where the entry does not say it. */
+export type NewEntry = Omit<AuditEntry, 'at'> & Partial<Pick<AuditEntry, 'at'>>
 
 /** An entry of the catalogue's actions, with the detail that its schema asks for. */
 export function newEntry<Action extends AuditAction>(
