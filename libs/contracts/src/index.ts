@@ -36,6 +36,7 @@ export {
   newUuid,
   ownMessageId,
 } from './ids.ts'
+export { eventSchemaName, jobEventSchemas } from './job-event-schemas.ts'
 export {
   JOB_EVENT_TYPES,
   type JobEvent,

@@ -302,7 +302,6 @@ export function eventsOfRun(submittedAt: string, output: unknown = { ok: true })
       type: 'task.completed',
       at,
       step: 'a',
-      item: '',
       attempt: 1,
       stage: 'a@1',
       data: { output: text, outputBytes: text.length, digest: 'd', waitMs: 1, workMs: 2 },
