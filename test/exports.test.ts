@@ -23,7 +23,7 @@ const surface: Record<string, readonly string[]> = {
     ...['StageFault', 'StageRule', 'TestResult', 'TestTask', 'checkStage', 'findStageFaults'],
   ],
   client: [
-    ...['ApiKey', 'BatchAnswer', 'ClientErrorCode', 'DeadLetter', 'DeadLetterGroup'],
+    ...['ApiKey', 'AuditPage', 'BatchAnswer', 'ClientErrorCode', 'DeadLetter', 'DeadLetterGroup'],
     ...['FollowOptions', 'GetJobOptions', 'ItemCounts', 'JobPage', 'JobRun', 'JobSummary'],
     ...['KeyRequest', 'Page', 'Pipeline', 'PipelineSummary', 'PipelineVersion'],
     ...['PipelineVersionSummary', 'Published', 'QuotaName', 'Readiness', 'ReplayPlan'],
