@@ -6,7 +6,8 @@ import { createTally, type Noted, type Repeated } from './tally.ts'
 /** Actions that anybody can bring about as often as he likes. */
 type RepeatedAction = 'access.denied' | 'admission.refused' | 'backpressure.refused'
 
-type WithoutRepeats<Detail> = Omit<Detail, 'count' | 'from' | 'to'>
+/** How often, and when, is counted here. */
+type WithoutRepeats<Detail> = Omit<Detail, keyof AuditDetail<'audit.crowded'>>
 
 /** A denial or refusal that was just answered. */
 export type Note = {

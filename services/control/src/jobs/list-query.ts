@@ -42,10 +42,10 @@ export function toFilter(query: Static<typeof plain>): JobFilter {
 }
 
 /** The bounds of a list in time, those that were given. */
-export function toDates(texts: Readonly<Record<'from' | 'to', string | undefined>>): {
-  readonly from?: Date
-  readonly to?: Date
-} {
+export function toDates(texts: {
+  readonly from: string | undefined
+  readonly to: string | undefined
+}): { readonly from?: Date; readonly to?: Date } {
   return Object.fromEntries(
     Object.entries(texts).flatMap(([name, text]) =>
       text === undefined ? [] : [[name, toDate(name, text)]],
