@@ -7,6 +7,7 @@ import { act, once } from '../support/act-step.ts'
 import type { Job, JobEvent } from '../support/api-client.ts'
 import { assertEvents } from '../support/event-check.ts'
 import { startSystem } from '../support/system.ts'
+import { until } from '../support/until.ts'
 
 const system = await startSystem({
   stages: [{ name: 'act' }, { name: 'route' }, { name: 'guard' }],
@@ -263,6 +264,50 @@ test('who may not see payloads gets events of the same schemas, without them', a
   const { events } = await client.call<{ events: readonly JobEvent[] }>('GET', path, { headers })
   assertEvents(events)
   assert.ok(events.every(({ data }) => data.output === undefined))
+})
+
+type Entry = {
+  readonly actor: string
+  readonly action: string
+  readonly object: string
+  readonly detail: Readonly<Record<string, unknown>> | null
+}
+
+/** Of a stage and its gates, in the order in which it came about. */
+async function auditOf(stage: string): Promise<readonly string[]> {
+  const { entries } = await system.operator.get<{ entries: readonly Entry[] }>(
+    '/v1/audit?limit=500',
+  )
+  return entries
+    .filter(({ object }) => object.includes(`:${stage}`))
+    .map(({ actor, action, object, detail }) => {
+      const { to } = detail ?? {}
+      return [actor, action, object, ...(to === undefined ? [] : [to])].join(' ')
+    })
+    .toReversed()
+}
+
+test('what became of a stage and of its gates is in the installation’s audit log, once each', async () => {
+  const expected = [
+    'operator stage.register stage:guard@1',
+    'weir stage.state stage:guard@1 launched',
+    'weir stage.state stage:guard@1 active',
+    'operator stage.deactivate stage:guard@1',
+    'weir gate.changed gate:guard@1/high open',
+    'weir gate.changed gate:guard@1/high closed',
+    'weir gate.changed gate:guard@1/normal open',
+    'weir gate.changed gate:guard@1/normal closed',
+  ].toSorted()
+  await system.operator.call('POST', '/v1/stages/guard@1/deactivate', { body: {} })
+  const told = await until('both gates to be closed', async () => {
+    const entries = await auditOf('guard@1')
+    return entries.filter((entry) => entry.endsWith('closed')).length >= 2 && entries
+  })
+  // Before it is active its gate is closed, for another reason each time: that much is not told apart.
+  const kinds = [...new Set(told)].toSorted()
+  assert.deepEqual(kinds, expected)
+  const order = (text: string) => told.findIndex((entry) => entry.endsWith(text))
+  assert.ok(order('guard@1 launched') < order('guard@1 active'))
 })
 
 test('every type that is written by now was seen', () => {

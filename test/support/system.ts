@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createTopics } from '@weir/contracts'
 import { connectKafka, createReader, type Kafka, type KafkaRecord } from '@weir/kafka'
-import { asTenant, createPool, type Pool } from '@weir/postgres'
+import { asTenant, createPool, INSTALLATION, type Pool } from '@weir/postgres'
 import { createInstallation } from '../../deploy/local/installation.ts'
 import { ensureInstallationSecrets } from '../../deploy/local/installation-secrets.ts'
 import { findLeftovers, stopLeftovers } from '../../deploy/local/leftovers.ts'
@@ -301,7 +301,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     log: (name) => parseLines(readFileSync(join(home, 'logs', `${name}.log`), 'utf8')),
     file: (name) => join(home, name),
     async stop() {
-      const checked = await Promise.allSettled(tenants.map((id) => checkLogs(asControl(), id)))
+      const logs = [INSTALLATION, ...tenants]
+      const checked = await Promise.allSettled(logs.map((id) => checkLogs(asControl(), id)))
       await stop()
       for (const one of checked) if (one.status === 'rejected') throw one.reason
     },

@@ -49,6 +49,7 @@ export type AuditLogPorts = {
 
 const LIMITS = { windowMs: 60_000, keysMax: 4_000, groupKeysMax: 64 }
 const LOOK_MS = 5_000
+const STOP_MS = 2_000
 /** Entries that wait for the database; beyond it they are counted as failed. */
 const WAITING_MAX = 8_000
 
@@ -110,7 +111,16 @@ export function createAuditLog({ write, onNoted, log, now = Date.now }: AuditLog
     flush,
     async stop() {
       clearInterval(timer)
-      await flush()
+      // A database that is away must not keep the process: what waits is given up, and said so.
+      const late = setTimeout(() => {
+        log.warn({ entries: waiting.length }, 'audit entries are given up')
+        for (const _ of waiting.splice(0)) onNoted('failed')
+      }, STOP_MS)
+      try {
+        await flush()
+      } finally {
+        clearTimeout(late)
+      }
     },
   }
 }
