@@ -3,16 +3,71 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { JOB_EVENT_TYPES } from '@weir/contracts'
+import { auditActions, JOB_EVENT_TYPES } from '@weir/contracts'
 import { createLogger, withLogContext } from '@weir/runtime'
 import { INJECTED_FAULTS, STAGE_RULES } from '@weir/sdk'
+import {
+  describeAudit,
+  describeAuditSchemas,
+  describeCauses,
+  describeEventSchemas,
+  describeEvents,
+} from '../libs/contracts/src/schema-reference.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const toJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
-test('the reference of events lists every type of event and no other', () => {
-  const listed = [...read('docs/reference/events.md').matchAll(/^\| `([a-z_]+\.[a-z_]+)`/gm)]
-  assert.deepEqual(listed.map((match) => match[1]).sort(), [...JOB_EVENT_TYPES].sort())
+test('the reference of events is what their schemas say', () => {
+  const reference = read('docs/reference/events.md')
+  assert.ok(
+    reference.includes(`\n${describeEvents()}\n`),
+    `the table is not this:\n${describeEvents()}`,
+  )
+  const listed = [...reference.matchAll(/^\| `([a-z_]+\.[a-z_]+)`/gm)].map(([, type]) => type)
+  assert.deepEqual(listed.toSorted(), JOB_EVENT_TYPES.toSorted())
+  assert.deepEqual(
+    JSON.parse(read('docs/reference/events.schema.json')),
+    toJson(describeEventSchemas()),
+  )
+})
+
+test('the reference of the audit log is what its catalogue says', () => {
+  const reference = read('docs/reference/audit.md')
+  assert.ok(
+    reference.includes(`\n${describeAudit()}\n`),
+    `the table is not this:\n${describeAudit()}`,
+  )
+  const [, causes = ''] = reference.split('Causes of `access.denied`:')
+  const listed = [...causes.matchAll(/^\| (`\w+`) \|/gm)].map(([, cause]) => cause)
+  assert.deepEqual(listed, describeCauses())
+  assert.deepEqual(
+    JSON.parse(read('docs/reference/audit.schema.json')),
+    toJson(describeAuditSchemas()),
+  )
+})
+
+test('the catalogue of the audit log has the actions that the code writes, and no other', () => {
+  const sources = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'services'], {
+    cwd: root,
+  })
+    .toString()
+    .split('\n')
+    .filter((file) => /\/src\/.*\.ts$/.test(file) && !file.endsWith('.test.ts'))
+    .filter((file) => existsSync(join(root, file)))
+  const text = sources.map(read).join('\n')
+  const groups = new Set(Object.keys(auditActions).map((action) => action.split('.')[0]))
+  const written = new Set(
+    [...text.matchAll(/'([a-z]+)\.([a-z_]+)'/g)]
+      .filter(([, group]) => groups.has(group))
+      .map(([, group, verb]) => `${group}.${verb}`),
+  )
+  // One for each verb of a list.
+  const isMade = (action: string) => text.includes(`\`${action.split('.')[0]}.\${`)
+  const actions = Object.keys(auditActions)
+  const unknown = [...written].filter((action) => !actions.includes(action))
+  const unused = actions.filter((action) => !written.has(action) && !isMade(action))
+  assert.deepEqual({ unknown, unused }, { unknown: [], unused: [] })
 })
 
 test('the reference of configuration lists every variable that the code reads, and no other', () => {

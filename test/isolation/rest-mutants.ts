@@ -154,8 +154,8 @@ export const restMutants: readonly RestMutant[] = [
     patches: [
       {
         file: `${src}/auth/authenticate.ts`,
-        from: `(!allowed || caller.role === 'operator')`,
-        to: '!allowed',
+        from: `if (tenant === undefined || role !== 'operator') return`,
+        to: 'return',
       },
     ],
   },
@@ -285,8 +285,22 @@ export const restMutants: readonly RestMutant[] = [
     patches: [
       {
         file: `${src}/auth/authenticate.ts`,
-        from: `(!allowed || caller.role === 'operator')`,
-        to: `caller.role === 'operator'`,
+        from: 'request.scope.denial = denial',
+        to: '',
+      },
+    ],
+  },
+  {
+    sentence: 'everybody reads the audit log of the installation',
+    number: 41,
+    file: isolation,
+    test: 'nobody reads the audit log of another tenant, or of the installation',
+    says: /rival|installation/,
+    patches: [
+      {
+        file: `${src}/routes/audit.ts`,
+        from: 'callerOf(request).tenant?.id ?? INSTALLATION',
+        to: 'INSTALLATION',
       },
     ],
   },
@@ -303,7 +317,7 @@ export const restMutants: readonly RestMutant[] = [
     number: 42,
     file: keyCache,
     test: 'a revoked key stops working within 30 s, and at once where it was revoked',
-    says: /undefined/,
+    says: /revoked/,
     patches: [
       { file: `${src}/auth/key-cache.ts`, from: 'KEPT_MS = 20_000', to: 'KEPT_MS = 40_000' },
     ],
@@ -314,7 +328,13 @@ export const restMutants: readonly RestMutant[] = [
     file: tenants,
     test: 'a key is shown once, listed without its secret, and revoked at once on this instance',
     says: /200 !== 401/,
-    patches: [{ file: `${src}/auth/key-cache.ts`, from: ' || key.revokedAt !== null', to: '' }],
+    patches: [
+      {
+        file: `${src}/auth/key-cache.ts`,
+        from: `if (revokedAt !== null) return 'revoked'`,
+        to: '',
+      },
+    ],
   },
   {
     sentence: 'an expired key is as good as any',
@@ -325,8 +345,8 @@ export const restMutants: readonly RestMutant[] = [
     patches: [
       {
         file: `${src}/auth/key-cache.ts`,
-        from: 'key.expiresAt.getTime() <= now() ? undefined : key',
-        to: 'key.expiresAt.getTime() < 0 ? undefined : key',
+        from: 'expiresAt.getTime() <= nowMs',
+        to: 'expiresAt.getTime() < 0',
       },
     ],
   },
@@ -339,7 +359,7 @@ export const restMutants: readonly RestMutant[] = [
     patches: [
       {
         file: `${src}/auth/key-cache.ts`,
-        from: 'const isRight = verifySecret(secret, key?.secretHash)',
+        from: 'const isRight = verifySecret(secret, found?.secretHash)',
         to: 'const isRight = secret !== ""',
       },
     ],
@@ -353,8 +373,8 @@ export const restMutants: readonly RestMutant[] = [
     patches: [
       {
         file: `${src}/auth/authenticate.ts`,
-        from: 'if (key.suspended) throw',
-        to: 'if (false) throw',
+        from: 'if (key.suspended) {',
+        to: 'if (false) {',
       },
     ],
   },

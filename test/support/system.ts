@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createTopics } from '@weir/contracts'
 import { connectKafka, createReader, type Kafka, type KafkaRecord } from '@weir/kafka'
-import { asTenant, createPool, type Pool } from '@weir/postgres'
+import { asTenant, createPool, INSTALLATION, type Pool } from '@weir/postgres'
 import { createInstallation } from '../../deploy/local/installation.ts'
 import { ensureInstallationSecrets } from '../../deploy/local/installation-secrets.ts'
 import { findLeftovers, stopLeftovers } from '../../deploy/local/leftovers.ts'
@@ -16,6 +16,7 @@ import { repositoryDir } from '../../deploy/local/repository.ts'
 import { type RunFile, readRunFile } from '../../deploy/local/run-file.ts'
 import { createSupervisor } from '../../deploy/local/supervisor.ts'
 import { type Client, createClient } from './api-client.ts'
+import { checkLogs } from './log-check.ts'
 import { until } from './until.ts'
 
 const STOP_GRACE_MS = 10_000
@@ -85,6 +86,7 @@ export type System = {
   log(process: string): readonly Record<string, unknown>[]
   /** A path in the home, for stages to write to. */
   file(name: string): string
+  /** Ends all of it; fails where a log of one of its tenants has what the catalogues do not know. */
   stop(): Promise<void>
 }
 
@@ -136,6 +138,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     log: quiet,
   })
   const late = new Map<string, Late>()
+  const tenants: string[] = []
   let guard: ParentGuard | undefined
 
   /** A runner that is killed leaves nothing behind, whatever was restarted meanwhile. */
@@ -174,6 +177,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const secrets = ensureInstallationSecrets(home)
   const pids = () => readRunFile(home)?.pids ?? {}
   const urlOf = (name: string): string => run.urls[name] ?? ''
+
+  const asControl = (): Pool => {
+    const url = writeRoleUrl(postgres, 'weir_control', secrets.passwords.control)
+    pool ??= createPool({ url, max: 1, applicationName: 'weir-e2e' })
+    return pool
+  }
 
   const register = ({ name, partitions = 4 }: StageProcess) =>
     registerStage({
@@ -231,6 +240,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         '/v1/tenants',
         { body: { name: unique, ...(quotas && { quotas }) } },
       )
+      tenants.push(id)
       return { id, name: unique, client: createClient(api, adminKey) }
     },
     clientAt: (name, client) => createClient(urlOf(name), client.key),
@@ -286,13 +296,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       return records
     },
     query(tenant, text, values = []) {
-      const url = writeRoleUrl(postgres, 'weir_control', secrets.passwords.control)
-      pool ??= createPool({ url, max: 1, applicationName: 'weir-e2e' })
-      return asTenant(pool, tenant).query({ text, values: [...values] })
+      return asTenant(asControl(), tenant).query({ text, values: [...values] })
     },
     log: (name) => parseLines(readFileSync(join(home, 'logs', `${name}.log`), 'utf8')),
     file: (name) => join(home, name),
-    stop,
+    async stop() {
+      const logs = [INSTALLATION, ...tenants]
+      const checked = await Promise.allSettled(logs.map((id) => checkLogs(asControl(), id)))
+      await stop()
+      for (const one of checked) if (one.status === 'rejected') throw one.reason
+    },
   }
 }
 

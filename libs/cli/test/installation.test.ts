@@ -243,3 +243,25 @@ test('who reads no further ends a list without a complaint', async () => {
   const { err } = await ended
   assert.equal(err, '')
 })
+
+test('the audit log is shown to whom it is for, with who was denied what', async () => {
+  const made = await weir(['key', 'create', 'looker', '--role', 'viewer', '--save-key', 'v.key'])
+  assert.equal(made.status, 0, made.err)
+  const denied = await weir(['get', 'keys', '--key-file', 'v.key'])
+  assert.notEqual(denied.status, 0)
+  const forbidden = await weir(['audit', '--key-file', 'v.key'])
+  assert.notEqual(forbidden.status, 0)
+  type Audit = { entries: { action: string; detail: Record<string, unknown> | null }[] }
+  const own = await json<Audit>(['audit', '--since', '1h', '--context', 'acme'])
+  const actions = own.entries.map(({ action }) => action)
+  assert.ok(actions.includes('key.create') && actions.includes('pipeline.publish'))
+  const { entries } = await json<Audit>(['audit', '--decision', 'denied', '--context', 'acme'])
+  assert.deepEqual(entries.map(({ detail }) => detail?.request).toSorted(), [
+    'GET /v1/audit',
+    'GET /v1/keys',
+  ])
+  const common = await json<Audit>(['audit', '--action', 'tenant.create', '--context', 'operator'])
+  assert.equal(common.entries.length, 1)
+  const table = await weir(['audit', '--action', 'stage.register', '--context', 'operator'])
+  assert.match(table.out, /stage:mean@1/)
+})

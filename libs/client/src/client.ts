@@ -1,3 +1,4 @@
+import { createAudit } from './audit.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { createInstallationCalls } from './installation.ts'
 import { createJobs } from './jobs.ts'
@@ -25,5 +26,6 @@ export function createClient(options: ClientOptions) {
     keys: createKeys(transport),
     deadLetters: createDeadLetters(transport),
     replays: createReplays(transport),
+    audit: createAudit(transport),
   }
 }

@@ -1,3 +1,4 @@
+export type { AuditEntry, AuditFilter, AuditPage } from './audit.ts'
 export { type Client, createClient } from './client.ts'
 export { ClientError, type ClientErrorCode } from './client-error.ts'
 export type {

@@ -1,4 +1,10 @@
 export { type Access, PLATFORM_ROLES, platformAccess, stageAccess } from './access.ts'
+export {
+  type AuditAction,
+  type AuditDetail,
+  auditActions,
+  type DenialCause,
+} from './audit-actions.ts'
 export { canonicalJson } from './canonical.ts'
 export {
   DISPATCHER_KEY,
@@ -30,6 +36,7 @@ export {
   newUuid,
   ownMessageId,
 } from './ids.ts'
+export { eventSchemaName, jobEventSchemas } from './job-event-schemas.ts'
 export {
   JOB_EVENT_TYPES,
   type JobEvent,

@@ -70,7 +70,7 @@ export function laneOf(priority: number): Lane {
 export const FAILURE_MODES = ['fail_fast', 'continue', 'best_effort'] as const
 export type FailureMode = (typeof FAILURE_MODES)[number]
 
-const ERROR_CLASSES = [
+export const ERROR_CLASSES = [
   'transient',
   'permanent',
   'contract',

@@ -1,6 +1,11 @@
 export { capForTenant } from './fairness/cap-for-tenant.ts'
 export { type BandCredits, NO_CREDITS, shareBands } from './fairness/share-bands.ts'
-export { type BelievedState, believeGate, GATE_AGE_AT_START_MS } from './gate/believe-gate.ts'
+export {
+  type BelievedState,
+  believeGate,
+  GATE_AGE_AT_START_MS,
+  GATE_KNOWN_MS,
+} from './gate/believe-gate.ts'
 export { countLag } from './gate/count-lag.ts'
 export { decideGate } from './gate/decide-gate.ts'
 export { createDrainRate, type DrainRate, lagToMs } from './gate/drain-rate.ts'

@@ -1,5 +1,6 @@
 import { asTenant, getTenant, insertAudit } from '@weir/postgres'
 import fastify from 'fastify'
+import { noteOf } from './audit/note-problem.ts'
 import { addAuthentication } from './auth/authenticate.ts'
 import type { Control } from './control.ts'
 import { addBodyParsers } from './http/body-parsers.ts'
@@ -12,6 +13,7 @@ import { addRouteChecks } from './http/route-config.ts'
 import type { App } from './http/type-provider.ts'
 import { compileValidator } from './http/validator.ts'
 import { addArtifactRoutes } from './routes/artifacts.ts'
+import { addAuditRoutes } from './routes/audit.ts'
 import { addBatchRoutes } from './routes/batch.ts'
 import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
@@ -52,7 +54,13 @@ export async function buildApp(control: Control): Promise<App> {
   // Answers are written as they are; that they have the shape of their schemas is for the tests.
   app.setSerializerCompiler(() => JSON.stringify)
   addRouteChecks(app)
-  addErrorEdge(app, control.log)
+  addErrorEdge(app, {
+    log: control.log,
+    onProblem: (request, problem) => {
+      const note = noteOf(request, problem)
+      if (note !== undefined) control.audit.note(note)
+    },
+  })
   addRequestScope(app)
   addRequestLog(app, control.log, control.metrics, control.refusals)
   addAuthentication(app, {
@@ -72,6 +80,7 @@ export async function buildApp(control: Control): Promise<App> {
   addTenantRoutes(app, control)
   addKeyRoutes(app, control)
   addSelfRoutes(app, control)
+  addAuditRoutes(app, control)
   addStageRoutes(app, control)
   addFlowRoutes(app, control)
   addPipelineRoutes(app, control)

@@ -17,6 +17,8 @@ import {
   createPool,
   findApiKey,
   getJob,
+  INSTALLATION,
+  insertAudit,
   type JobAnswer,
   type NewJob,
   type Pool,
@@ -29,10 +31,12 @@ import {
   toKafkaConnection,
   toPostgresConnection,
 } from '@weir/runtime'
+import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
 import type { controlSettings } from './config.ts'
 import { createDispatcherFigures, type DispatcherFigures } from './flow/dispatcher-figures.ts'
+import { createGateLog } from './flow/gate-log.ts'
 import { createGates, type Gates } from './flow/gates.ts'
 import { createRefusals, type Refusals } from './flow/refusals.ts'
 import { createInputChecker, type InputChecker } from './inputs/input-checker.ts'
@@ -61,6 +65,8 @@ export type Control = {
   readonly masterKey: Buffer
   readonly jaegerUrl: string | undefined
   readonly keys: KeyCache
+  /** Denials and refusals; what callers do is written where they do it. */
+  readonly audit: AuditLog
   readonly plans: Plans
   readonly targets: Targets
   readonly inputs: InputChecker
@@ -88,6 +94,7 @@ export type Control = {
 const EVENT_PARTITIONS = 4
 const TENANTS_REMEMBERED_MAX = 10_000
 const MASTER_KEY_BYTES_MIN = 32
+const GATES_LOOK_MS = 1_000
 
 /**
  * Builds everything and connects nothing; `start` does. Throws where a secret is of no use;
@@ -118,13 +125,20 @@ export function createControl(
   const metrics = createControlMetrics(waiters.size)
   const instances = createInstances()
   const gates = createGates()
+  const gateLog = createGateLog((entry) => audit.write(INSTALLATION, entry))
   const dispatcher = createDispatcherFigures()
+  const audit = createAuditLog({
+    write: (tenant, entry) => insertAudit(asTenant(pool, tenant), tenant, entry),
+    onNoted: (outcome) => metrics.auditNotes.inc({ outcome }),
+    log,
+  })
   const stages = createStageControl({ pool, producer, topics, instances, log })
   const inputs = createInputChecker()
   const closing = new AbortController()
   const admittedAt = new Map<string, number>()
   const readers: Reader[] = []
   let isStarted = false
+  let gateTimer: NodeJS.Timeout | undefined
 
   const hint = createHints((value) =>
     producer.send([{ topic: topics.changes, partition: 0, key: null, value }]),
@@ -208,7 +222,11 @@ export function createControl(
       topics: [topics.gates],
       from: 'earliest',
       onRecords: (_topic, _partition, records) => {
-        for (const { key, value } of records) gates.take(key?.toString() ?? '', value, areGatesNew)
+        for (const { key, value, timestamp } of records) {
+          const name = key?.toString() ?? ''
+          const heard = gates.take(name, value, areGatesNew)
+          if (heard !== undefined) gateLog.take(name, heard, timestamp, areGatesNew)
+        }
       },
       onCaughtUp: () => {
         areGatesNew = true
@@ -219,14 +237,16 @@ export function createControl(
     await Promise.all(readers.map((reader) => reader.caughtUp))
     await stages.publishAll()
     stages.start()
+    gateTimer = setInterval(() => gateLog.look(gateReader.freshAtMs() ?? 0), GATES_LOOK_MS).unref()
     isStarted = true
   }
 
   async function stop(): Promise<void> {
     closing.abort()
+    clearInterval(gateTimer)
     await stages.stop()
     await Promise.all(readers.map((reader) => reader.stop()))
-    await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close()])
+    await Promise.all([producer.disconnect(), admin.disconnect(), inputs.close(), audit.stop()])
     await pool.end()
   }
 
@@ -252,6 +272,7 @@ export function createControl(
     masterKey,
     jaegerUrl: config.jaegerUrl?.replace(/\/+$/, ''),
     keys: createKeyCache((keyId) => findApiKey(asRole(pool), keyId)),
+    audit,
     plans: createPlans(pool),
     targets: createTargets(pool),
     inputs,

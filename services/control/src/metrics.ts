@@ -1,4 +1,5 @@
 import { createMetrics, type Metrics } from '@weir/runtime'
+import { NOTED } from './audit/tally.ts'
 import { CAUSES } from './flow/refusals.ts'
 
 const OUTCOMES = ['admitted', 'repeated', 'refused', 'invalid'] as const
@@ -31,6 +32,11 @@ export function createControlMetrics(waiters: () => number) {
         code: ['rate_limited', 'quota_exceeded', 'backpressure'],
         stage: { max: 1_000 },
       },
+    ),
+    auditNotes: metrics.counter(
+      'weir_control_audit_notes_total',
+      'Denials and refusals, by what the audit log keeps of them',
+      { outcome: [...NOTED, 'failed'] },
     ),
     groupJobs: metrics.histogram(
       'weir_control_admission_group_jobs',

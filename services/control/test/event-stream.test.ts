@@ -93,7 +93,6 @@ test('a stream that broke is resumed from the last event without a gap or a doub
     type: 'task.started',
     at,
     step: 'a',
-    item: '',
     attempt: n + 1,
     data: {},
   }))
@@ -131,7 +130,6 @@ test('a log of more chunks than are read at once is streamed whole', async () =>
       type: 'task.started',
       at,
       step: 'a',
-      item: '',
       attempt: seq,
       data: {},
     }

@@ -165,3 +165,29 @@ test('what is no gate is passed over', async () => {
   )
   assert.equal((await shown('open', () => publishGate({ seq: 4 }))).stages.length, 1)
 })
+
+test('what becomes of a gate stands in the installation’s audit log, once for two instances', async () => {
+  const other = await installation.start()
+  const since = Date.now()
+  await publishGate({ state: 'closed', reason: 'deactivated', since, seq: 90, leader: 90 })
+  await publishGate({ state: 'open', reason: '', since: since + 5, seq: 91, leader: 90 })
+  const entries = await until(async () => {
+    const { body } = await api.call('GET', '/v1/audit?action=gate.changed&limit=500', {
+      key: installation.operator,
+    })
+    const found = body.entries.filter(({ at }: { at: string }) => Date.parse(at) >= since)
+    return found.length >= 2 && found
+  }, 'both changes')
+  await Promise.all([api, other].map(({ control }) => control.audit.settled()))
+  assert.deepEqual(
+    entries.map(({ object, at, detail }: { object: string; at: string; detail: object }) => ({
+      object,
+      at: Date.parse(at) - since,
+      ...detail,
+    })),
+    [
+      { from: 'closed', to: 'open', reason: '', at: 5 },
+      { from: 'open', to: 'closed', reason: 'deactivated', at: 0 },
+    ].map((one) => ({ object: 'gate:a@1/normal', stage: 'a@1', lane: 'normal', ...one })),
+  )
+})

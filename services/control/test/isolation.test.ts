@@ -182,12 +182,46 @@ async function openStream(path: string, key?: string): Promise<{ readonly status
 }
 
 test('a denial is written to the audit log', async () => {
-  const key = await addKey(api, acme, { name: 'v', role: 'viewer' })
-  const answer = await api.call('POST', '/v1/pipelines/ours/jobs', { key, body: { input: 1 } })
+  const key = await addKey(api, rival, { name: 'v', role: 'viewer' })
+  const answer = await api.call('POST', '/v1/pipelines/theirs/jobs', { key, body: { input: 1 } })
   assert.equal(answer.status, 403)
+  await api.control.audit.settled()
   const [entry] = await installation.db.admin<{ decision: string; action: string }>(
     'select decision, action from weir.audit_log where request_id = $1',
     [answer.headers.get('x-request-id')],
   )
-  assert.deepEqual(entry, { decision: 'denied', action: 'POST /v1/pipelines/:name/jobs' })
+  assert.deepEqual(entry, { decision: 'denied', action: 'access.denied' })
+})
+
+test('nobody reads the audit log of another tenant, or of the installation', async () => {
+  const refused = await api.call('GET', '/v1/tenants', { key: rival.key })
+  assert.equal(refused.status, 403)
+  await api.control.audit.settled()
+  const read = async (key: string, query = '') => {
+    const answer = await api.call('GET', `/v1/audit${query}`, { key })
+    assert.equal(answer.status, 200, query)
+    return answer.body.entries as { id: string; object: string; actor: string }[]
+  }
+  const own = await read(rival.key)
+  const [denied] = own
+  assert.equal(denied?.object, '/v1/tenants', 'the rival sees its own')
+  const common = await read(installation.operator, '?limit=500')
+  assert.ok(common.length > 0)
+  const cursor = formatCursor('ffffffff-ffff-7fff-bfff-ffffffffffff')
+  const queries = [
+    '?limit=500',
+    `?cursor=${cursor}`,
+    `?actor=${denied.actor}`,
+    '?decision=denied',
+    '?action=access.denied',
+    `?cursor=${formatCursor(denied.id)}`,
+  ]
+  for (const query of queries) {
+    const seen = (await read(acme.key, query)).map(({ id }) => id)
+    for (const { id } of own) assert.ok(!seen.includes(id), `acme sees the rival’s with ${query}`)
+    for (const { id, object } of common) {
+      const isOwn = object === `tenant:${acme.id}`
+      assert.ok(isOwn || !seen.includes(id), `acme sees the installation’s with ${query}`)
+    }
+  }
 })

@@ -25,6 +25,7 @@ const ROUTES = [
   'GET /metrics',
   'GET /openapi.json',
   'GET /readyz',
+  'GET /v1/audit',
   'GET /v1/flow',
   'GET /v1/flow/stream',
   'GET /v1/jobs',

@@ -49,6 +49,7 @@ PATCH  /v1/tenants/{id}                       403    403        403        403  
 DELETE /v1/tenants/{id}                       403    403        403        403     yes       401
 GET    /v1/whoami                             yes    yes        yes        yes     yes       401
 GET    /v1/usage                              yes    yes        yes        yes     403       401
+GET    /v1/audit                              yes    403        403        403     yes       401
 POST   /v1/keys                               yes    403        403        403     403       401
 GET    /v1/keys                               yes    403        403        403     403       401
 DELETE /v1/keys/{id}                          yes    403        403        403     403       401

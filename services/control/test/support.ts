@@ -5,6 +5,7 @@ import { connectKafka, createAdmin, createProducer } from '@weir/kafka'
 import { createLogger, readConfig } from '@weir/runtime'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
+import { type AuditRow, assertAudited } from '../../../test/support/audit-check.ts'
 import { cloneDatabase, type TestDatabase } from '../../../test/support/database.ts'
 import { buildApp } from '../src/app.ts'
 import { controlSettings } from '../src/config.ts'
@@ -95,6 +96,9 @@ export async function createInstallation(): Promise<Installation> {
     start,
     stop: async () => {
       await Promise.all(running.map((instance) => instance.stop()))
+      const audited = await db.admin<AuditRow>(
+        'select tenant_id as tenant, action, decision, detail from weir.audit_log',
+      )
       await db.drop()
       const admin = createAdmin({
         kafka: connectKafka({ brokers: brokers.split(','), clientId: 't' }),
@@ -102,6 +106,7 @@ export async function createInstallation(): Promise<Installation> {
       const topics = createTopics(prefix)
       await admin.deleteTopics(topics.platformSpecs(4).map(({ topic }) => topic)).catch(() => {})
       await admin.disconnect()
+      for (const row of audited) assertAudited(row)
     },
   }
 }
@@ -297,7 +302,6 @@ export function eventsOfRun(submittedAt: string, output: unknown = { ok: true })
       type: 'task.completed',
       at,
       step: 'a',
-      item: '',
       attempt: 1,
       stage: 'a@1',
       data: { output: text, outputBytes: text.length, digest: 'd', waitMs: 1, workMs: 2 },

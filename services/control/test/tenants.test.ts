@@ -138,13 +138,14 @@ test('an operator acts inside a tenant only with a reason, and that is written d
   const nobody = { 'x-weir-tenant': newUuid(), 'x-weir-reason': 'ticket 4711' }
   assert.equal((await api.call('GET', '/v1/usage', { key, headers: nobody })).status, 404)
   const [entry] = await installation.db.admin(
-    `select actor, action, decision, reason from weir.audit_log
+    `select actor, action, object, decision, reason from weir.audit_log
     where tenant_id = $1 and request_id = $2`,
     [acme.id, answer.headers.get('x-request-id')],
   )
   assert.deepEqual(entry, {
     actor: 'operator',
-    action: 'GET /v1/usage',
+    action: 'access.operator',
+    object: '/v1/usage',
     decision: 'allowed',
     reason: 'ticket 4711',
   })

@@ -392,6 +392,34 @@ export const installationCommands: readonly CommandSpec[] = [
     load: async () => (await import('../commands/flow.ts')).flow,
   },
   {
+    name: 'audit',
+    group: 'Look:',
+    summary: 'Show who did what and who was denied it: the tenant’s log, or the installation’s',
+    more: 'Operators see the installation’s log, and with --tenant and --reason that of a tenant.',
+    options: [
+      { flags: '--action <action>', text: 'of an action: key.create, access.denied …' },
+      { flags: '--actor <actor>', text: 'by an actor: key:<id>, operator, weir, nobody' },
+      {
+        flags: '--decision <decision>',
+        text: 'what was allowed, or what was not',
+        choices: ['allowed', 'denied'],
+      },
+      {
+        flags: '--since <time>',
+        text: 'at or after a time (RFC 3339), or a span ago: 15m, 2h, 7d',
+      },
+      { flags: '--until <time>', text: 'before a time, or a span ago' },
+      ...pageOptions,
+    ],
+    examples: [
+      ['weir audit --decision denied --since 1h', 'who was denied or refused what, lately'],
+      ['weir audit --action admission.refused', 'when jobs were refused, by which quota'],
+    ],
+    isRemote: true,
+    formats: ALL_FORMATS,
+    load: async () => (await import('../commands/audit.ts')).showAudit,
+  },
+  {
     name: 'doctor',
     group: 'Look:',
     summary: 'Check address, credential, server and clock, and say what to do',

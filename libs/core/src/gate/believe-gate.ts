@@ -1,12 +1,12 @@
 import type { GateRecord } from '@weir/contracts'
 
 /** What is not confirmed for so long is not known any more. */
-const KNOWN_MS = 2_000
+export const GATE_KNOWN_MS = 2_000
 /** A gate that was closed is held for closed so long. */
 const CLOSED_MS = 60_000
 
 /** A gate that is read at the start counts as this old: nobody knows when it was written. */
-export const GATE_AGE_AT_START_MS = KNOWN_MS
+export const GATE_AGE_AT_START_MS = GATE_KNOWN_MS
 
 export type BelievedState = GateRecord['state'] | 'unknown'
 
@@ -16,5 +16,5 @@ export type BelievedState = GateRecord['state'] | 'unknown'
  */
 export function believeGate(state: GateRecord['state'], ageMs: number): BelievedState {
   if (state === 'closed' && ageMs <= CLOSED_MS) return 'closed'
-  return ageMs < KNOWN_MS ? state : 'unknown'
+  return ageMs < GATE_KNOWN_MS ? state : 'unknown'
 }

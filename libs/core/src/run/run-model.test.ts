@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JobEvent, Plan, TaskReport } from '@weir/contracts'
+import { assertEvents } from '../../../../test/support/event-check.ts'
 import { acceptReport, type NewEvent } from './accept-report.ts'
 import { decideRun, needsFence, type RunDecision, terminalEvent } from './decide-run.ts'
 import { foldEvent } from './fold-event.ts'
 import { heldSlots } from './held-slots.ts'
 import { projectJob } from './project-job.ts'
 import { type RunState, startRun } from './run-state.ts'
+import { Oracle } from './test-support/oracle.ts'
+import { eventsOfRun, nameEvents } from './test-support/predict-events.ts'
 import { Random } from './test-support/random.ts'
 import { randomPlan } from './test-support/random-plan.ts'
 import { ReferenceRun, type Task } from './test-support/reference-run.ts'
@@ -48,59 +51,6 @@ class Ledger {
       this.append(terminalEvent(this.state, decision, '2024-01-02T00:00:00.000Z'))
     }
     return diverged
-  }
-}
-
-/** What the run must come to, from what each task was truly made from. */
-class Oracle {
-  readonly #tasks: ReadonlyMap<string, Task>
-  readonly #leafs: readonly string[]
-  readonly #plan: Plan
-  readonly reported = new Set<string>()
-  readonly #required = new Set<string>()
-  verdict: 'failed' | 'cancelled' | null = null
-
-  constructor(plan: Plan, tasks: readonly Task[]) {
-    this.#plan = plan
-    this.#tasks = new Map(tasks.map((task) => [task.key, task]))
-    // A leaf inside a fan-out needs its openers too: they tell how many of it there are.
-    const leafs = plan.steps.filter((step) => step.out.length === 0)
-    const needed = new Set(leafs.flatMap((step) => [step.name, ...step.scope]))
-    this.#leafs = tasks.filter(({ step }) => needed.has(step.name)).map(({ key }) => key)
-  }
-
-  #require(key: string): void {
-    if (this.#required.has(key)) return
-    this.#required.add(key)
-    for (const parent of this.#tasks.get(key)?.parents ?? []) this.#require(parent)
-  }
-
-  add(task: Task): void {
-    this.reported.add(task.key)
-    this.#require(task.key)
-    if (task.report.status === 'cancelled') this.verdict ??= 'cancelled'
-    if (task.report.status === 'failed' && this.#plan.onFailure === 'fail_fast') {
-      this.verdict ??= 'failed'
-    }
-  }
-
-  get isOver(): boolean {
-    if (this.verdict !== null) return true
-    if (!this.#leafs.every((leaf) => this.reported.has(leaf))) return false
-    for (const key of this.#required) if (!this.reported.has(key)) return false
-    return true
-  }
-
-  get status(): string {
-    if (this.verdict !== null) return this.verdict
-    const reports = [...this.reported].map((key) => this.#tasks.get(key) as Task)
-    const isBad = ({ report }: Task) => report.status === 'failed' || report.failedBefore === true
-    if (!reports.some(isBad)) return 'completed'
-    const hasLeaf = reports.some(
-      ({ step, report }) => step.out.length === 0 && report.status === 'completed',
-    )
-    if (this.#plan.onFailure === 'fail_fast' || !hasLeaf) return 'failed'
-    return 'completed_with_failures'
   }
 }
 
@@ -148,6 +98,9 @@ test('a run ends once and rightly, whatever the order and duplication of its rep
 
     const terminal = ledger.events.filter(({ type }) => type === `job.${oracle.status}`)
     assert.deepEqual(terminal, [ledger.events.at(-1)])
+    const reported = tasks.filter(({ key }) => oracle.reported.has(key))
+    assert.deepEqual(nameEvents(ledger.events), eventsOfRun(reported, oracle.status))
+    assertEvents(ledger.events)
 
     const folded = startRun(plan)
     for (const event of ledger.events) foldEvent(folded, plan, event)

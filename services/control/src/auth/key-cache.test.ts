@@ -24,41 +24,46 @@ function cacheOf(key: () => FoundKey | undefined) {
     state.reads++
     return key()
   }
-  return { state, cache: createKeyCache(find, () => state.nowMs) }
+  const cache = createKeyCache(find, () => state.nowMs)
+  /** Why the key is refused; null where it is good, undefined where nobody knows it. */
+  const refusal = async (key = given) => (await cache.verify(key))?.refusal
+  return { state, cache, refusal }
 }
 
 test('requests at the same time and shortly after share one look-up', async () => {
   const { cache, state } = cacheOf(() => stored)
   await Promise.all([cache.verify(given), cache.verify(given), cache.verify(given)])
-  assert.equal((await cache.verify(given))?.tenantName, 'acme')
+  assert.equal((await cache.verify(given))?.found.tenantName, 'acme')
   assert.equal(state.reads, 1)
 })
 
 test('a revoked key stops working within 30 s, and at once where it was revoked', async () => {
   let key = stored
-  const { cache, state } = cacheOf(() => key)
-  assert.ok(await cache.verify(given))
+  const { cache, state, refusal } = cacheOf(() => key)
+  assert.equal(await refusal(), null)
   key = { ...stored, revokedAt: new Date(0) }
-  assert.ok(await cache.verify(given))
+  assert.equal(await refusal(), null)
   state.nowMs += 30_000
-  assert.equal(await cache.verify(given), undefined)
+  assert.equal(await refusal(), 'revoked')
   key = stored
   cache.forget(stored.id)
-  assert.ok(await cache.verify(given))
+  assert.equal(await refusal(), null)
 })
 
 test('a key expires at its time though it is kept', async () => {
-  const { cache, state } = cacheOf(() => ({ ...stored, expiresAt: new Date(1_000_500) }))
-  assert.ok(await cache.verify(given))
+  const { state, refusal } = cacheOf(() => ({ ...stored, expiresAt: new Date(1_000_500) }))
+  assert.equal(await refusal(), null)
   state.nowMs += 500
-  assert.equal(await cache.verify(given), undefined)
+  assert.equal(await refusal(), 'expired')
 })
 
 test('unknown ids and wrong secrets are refused, and unknown ids are not kept', async () => {
-  const { cache, state } = cacheOf(() => undefined)
-  assert.equal(await cache.verify(given), undefined)
-  assert.equal(await cache.verify(given), undefined)
+  const { state, refusal } = cacheOf(() => undefined)
+  assert.equal(await refusal(), undefined)
+  assert.equal(await refusal(), undefined)
   assert.equal(state.reads, 2)
-  const known = cacheOf(() => stored)
-  assert.equal(await known.cache.verify({ ...given, secret: newApiKey().secret }), undefined)
+  const wrong = { ...given, secret: newApiKey().secret }
+  assert.equal(await cacheOf(() => stored).refusal(wrong), 'wrong_secret')
+  const revoked = cacheOf(() => ({ ...stored, revokedAt: new Date(0) }))
+  assert.equal(await revoked.refusal(wrong), 'wrong_secret')
 })

@@ -7,9 +7,16 @@ const KEYS_MAX = 10_000
 
 type Entry = { readonly key: FoundKey | undefined; readonly readAt: number }
 
+/** A key that is known, and why it is no credential all the same. */
+export type RefusedKey = {
+  readonly found: FoundKey
+  readonly refusal: 'wrong_secret' | 'revoked' | 'expired'
+}
+export type Verdict = { readonly found: FoundKey; readonly refusal: null } | RefusedKey
+
 export type KeyCache = {
-  /** The key where the secret is right, it is not revoked and not expired; else undefined. */
-  verify(given: ApiKey): Promise<FoundKey | undefined>
+  /** A key is good where its secret is right and it is neither revoked nor expired; undefined: unknown. */
+  verify(given: ApiKey): Promise<Verdict | undefined>
   /** By the key's own id, as a revocation names it. */
   forget(id: string): void
 }
@@ -47,10 +54,10 @@ export function createKeyCache(
 
   return {
     async verify({ keyId, secret }) {
-      const { key } = await read(keyId)
-      const isRight = verifySecret(secret, key?.secretHash)
-      if (!isRight || key === undefined || key.revokedAt !== null) return undefined
-      return key.expiresAt !== null && key.expiresAt.getTime() <= now() ? undefined : key
+      const { key: found } = await read(keyId)
+      // The same work is done for a key that nobody knows.
+      const isRight = verifySecret(secret, found?.secretHash)
+      return found && { found, refusal: refusalOf(found, isRight, now()) }
     },
     forget(id) {
       // Look-ups under way may still answer the key as it was: what they read is not kept.
@@ -58,4 +65,15 @@ export function createKeyCache(
       for (const [keyId, { key }] of fresh) if (key?.id === id) fresh.delete(keyId)
     },
   }
+}
+
+/** In this order: whoever does not know the secret is not told what became of the key. */
+function refusalOf(
+  { revokedAt, expiresAt }: FoundKey,
+  isRight: boolean,
+  nowMs: number,
+): Verdict['refusal'] {
+  if (!isRight) return 'wrong_secret'
+  if (revokedAt !== null) return 'revoked'
+  return expiresAt !== null && expiresAt.getTime() <= nowMs ? 'expired' : null
 }

@@ -21,6 +21,8 @@ export const permissions = {
   // What all tenants together do there: no tenant's business.
   'stages:measure': operator,
   'flow:read': { roles: ['operator', ...everyone], within: 'either' },
+  // A tenant's own, or the installation's where an operator is inside of none.
+  'audit:read': { roles: ['operator', 'admin'], within: 'either' },
   'keys:manage': tenant(['admin']),
   'usage:read': tenant(everyone),
   'pipelines:write': tenant(['admin', 'developer']),

@@ -10,8 +10,11 @@ export type Gate = {
 
 /** The gates as `weir.gates` tells of them. What an older leader still writes is ignored. */
 export type Gates = {
-  /** `isNew`: it came just now, and was not in the log before this process. */
-  take(key: string, value: Buffer | null, isNew: boolean): void
+  /**
+   * `isNew`: it came just now, and was not in the log before this process. Gives what it was, where
+   * it counts: a gate, a beat, or null of one that was taken down.
+   */
+  take(key: string, value: Buffer | null, isNew: boolean): GateRecord | GateBeat | null | undefined
   /** By stage and lane. */
   all(): readonly Gate[]
 }
@@ -34,11 +37,13 @@ export function createGates(now: () => number = () => performance.now()): Gates 
     take(key, value, isNew) {
       const record = parseRecord(value)
       if (record === undefined) {
-        if (value === null) records.delete(key)
-        return
+        if (value !== null) return undefined
+        records.delete(key)
+        return null
       }
-      if (!hear(record.leader, isNew) || key === GATE_BEAT_KEY) return
-      records.set(key, record as GateRecord)
+      if (!hear(record.leader, isNew)) return undefined
+      if (key !== GATE_BEAT_KEY) records.set(key, record as GateRecord)
+      return record
     },
     all() {
       const at = now()

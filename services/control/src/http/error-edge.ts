@@ -7,10 +7,19 @@ import { fromFastifyError, socketErrorCode } from './fastify-error.ts'
 import { NOTHING_HERE } from './not-found.ts'
 import type { App, Reply, Request } from './type-provider.ts'
 
+export type ErrorPorts = {
+  readonly log: Logger
+  /** Before the problem is sent: what is noted of it. */
+  readonly onProblem: (
+    request: Request,
+    problem: { readonly status: number; readonly body: Readonly<Record<string, unknown>> },
+  ) => void
+}
+
 /** The one place where errors become answers: RFC 9457, and silent about causes that are ours. */
-export function addErrorEdge(app: App, log: Logger): void {
+export function addErrorEdge(app: App, ports: ErrorPorts): void {
   const methodsOf = collectRoutes(app)
-  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log))
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, ports))
   app.setNotFoundHandler({ preValidation: [] }, (request, reply) => {
     const allowed = methodsOf(request.url)
     const error = new WeirError(
@@ -18,13 +27,19 @@ export function addErrorEdge(app: App, log: Logger): void {
       allowed.length === 0 ? NOTHING_HERE : `The resource knows ${allowed.join(', ')}.`,
     )
     if (allowed.length > 0) reply.header('allow', allowed.join(', '))
-    return sendProblem(error, request, reply, log)
+    return sendProblem(error, request, reply, ports)
   })
 }
 
-function sendProblem(error: unknown, request: Request, reply: Reply, log: Logger) {
+function sendProblem(
+  error: unknown,
+  request: Request,
+  reply: Reply,
+  { log, onProblem }: ErrorPorts,
+) {
   const known = toKnown(error)
   const problem = toProblem(known, request.scope.requestId)
+  onProblem(request, problem)
   request.scope.problem = String(problem.body.code)
   if (problem.status === 429) {
     const { cause, stage } = problem.body

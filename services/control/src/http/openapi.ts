@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import { errorTable } from '@weir/contracts'
 import { Type } from 'typebox'
+import { namedEventSchemas } from '../jobs/job-schema.ts'
 import type { App } from './type-provider.ts'
 
 /** RFC 9457, with what every problem of ours has besides. */
@@ -30,6 +31,7 @@ export const problemSchema = Type.Object(
 /** Collects the routes' schemas; the document is served at `/openapi.json`. */
 export async function addOpenapi(app: App): Promise<void> {
   app.addSchema(problemSchema)
+  for (const schema of namedEventSchemas) app.addSchema(schema)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -8,6 +8,7 @@ import {
   traceparentOf,
   withLogContext,
 } from '@weir/runtime'
+import type { Denial } from '../audit/note-problem.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { Cause } from '../flow/refusals.ts'
 import type { App, Request } from './type-provider.ts'
@@ -29,6 +30,8 @@ export type RequestScope = {
   caller?: Caller
   /** Job that the request is about, for span and log. */
   jobId?: string
+  /** Set where the request was not let in: why, for the audit log. */
+  denial?: Denial
   /** Code of the problem that was answered. */
   problem?: string
   /** Set where it was refused for now (429): who is the cause, and which stage where it is one. */

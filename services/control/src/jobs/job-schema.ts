@@ -1,4 +1,10 @@
-import { JOB_EVENT_TYPES, JOB_STATUSES, STEP_STATUSES } from '@weir/contracts'
+import {
+  eventSchemaName,
+  JOB_STATUSES,
+  type JobEvent,
+  jobEventSchemas,
+  STEP_STATUSES,
+} from '@weir/contracts'
 import { Type } from 'typebox'
 import { nullable, oneOf, time } from '../http/schemas.ts'
 
@@ -92,14 +98,22 @@ export const jobSchema = Type.Object({
   }),
 })
 
-export const eventSchema = Type.Object({
-  seq: Type.Integer(),
-  run: Type.Integer(),
-  type: oneOf(JOB_EVENT_TYPES),
-  at: time,
-  step: Type.Optional(Type.String()),
-  item: Type.Optional(Type.String()),
-  attempt: Type.Optional(Type.Integer()),
-  stage: Type.Optional(Type.String()),
-  data: Type.Record(Type.String(), Type.Unknown()),
+/** The schemas of the events, each under a name of its own in the document. */
+export const namedEventSchemas = Object.entries(jobEventSchemas).map(([type, schema]) => ({
+  ...schema,
+  $id: eventSchemaName(type),
+}))
+
+/** One of them, by its type. */
+export const eventSchema = Type.Unsafe<JobEvent>({
+  oneOf: namedEventSchemas.map(({ $id }) => ({ $ref: `${$id}#` })),
+  discriminator: {
+    propertyName: 'type',
+    mapping: Object.fromEntries(
+      Object.keys(jobEventSchemas).map((type) => [
+        type,
+        `#/components/schemas/${eventSchemaName(type)}`,
+      ]),
+    ),
+  },
 })

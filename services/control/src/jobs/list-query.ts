@@ -27,9 +27,6 @@ export const listQuerySchema = Type.Unsafe<Static<typeof plain>>({
 
 export function toFilter(query: Static<typeof plain>): JobFilter {
   const { status, pipeline, correlationId, idempotencyKey, failedStep } = query
-  const times = Object.entries({ from: query.from, to: query.to }).flatMap(([name, text]) =>
-    text === undefined ? [] : [[name, toDate(name, text)]],
-  )
   const tags = Object.entries(query)
     .filter(([name]) => name.startsWith('tag.'))
     .map(([name, value]) => `${name.slice('tag.'.length)}=${String(value)}`)
@@ -39,9 +36,21 @@ export function toFilter(query: Static<typeof plain>): JobFilter {
     ...(correlationId === undefined ? {} : { correlationId }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(failedStep === undefined ? {} : { failedStep }),
-    ...Object.fromEntries(times),
+    ...toDates({ from: query.from, to: query.to }),
     ...(tags.length === 0 ? {} : { tags }),
   }
+}
+
+/** The bounds of a list in time, those that were given. */
+export function toDates(texts: {
+  readonly from: string | undefined
+  readonly to: string | undefined
+}): { readonly from?: Date; readonly to?: Date } {
+  return Object.fromEntries(
+    Object.entries(texts).flatMap(([name, text]) =>
+      text === undefined ? [] : [[name, toDate(name, text)]],
+    ),
+  )
 }
 
 function toDate(name: string, text: string): Date {

@@ -6,10 +6,10 @@ import {
   insertAudit,
   listApiKeys,
   revokeApiKey,
-  type Tx,
   withTenant,
 } from '@weir/postgres'
 import { Type } from 'typebox'
+import { entryOf } from '../audit/entry.ts'
 import { formatApiKey, hashSecret, newApiKey } from '../auth/api-key.ts'
 import type { Control } from '../control.ts'
 import { tenantOf } from '../http/caller-of.ts'
@@ -17,7 +17,7 @@ import { JSON_TYPE } from '../http/content-type.ts'
 import { notFound } from '../http/not-found.ts'
 import { closed, idParams, nullable, oneOf, time } from '../http/schemas.ts'
 import { toTime, toTimeOrNull } from '../http/times.ts'
-import type { App, Request } from '../http/type-provider.ts'
+import type { App } from '../http/type-provider.ts'
 
 const KEYS_LISTED_MAX = 500
 const role = oneOf(['admin', 'developer', 'submitter', 'viewer'] as const)
@@ -45,18 +45,6 @@ const toKey = ({ id, name, role, scopes, createdAt, expiresAt, revokedAt }: ApiK
 
 /** A tenant's own keys. */
 export function addKeyRoutes(app: App, { pool, keys }: Control): void {
-  const audit = (tx: Tx, request: Request, action: string, id: string, detail?: unknown) =>
-    insertAudit(tx, tenantOf(request), {
-      id: newUuid(),
-      actor: request.scope.caller?.actor ?? '',
-      action,
-      object: `key:${id}`,
-      decision: 'allowed',
-      requestId: request.scope.requestId,
-      reason: request.scope.caller?.reason ?? null,
-      detail: detail === undefined ? null : JSON.stringify(detail),
-    })
-
   app.route({
     method: 'POST',
     url: '/v1/keys',
@@ -89,7 +77,8 @@ export function addKeyRoutes(app: App, { pool, keys }: Control): void {
       const id = newUuid()
       const secretHash = hashSecret(key.secret)
       const row = await withTenant(pool, tenant, async (tx) => {
-        await audit(tx, request, 'key.create', id, { name, role, scopes })
+        const detail = { name, role, scopes: [...scopes] }
+        await insertAudit(tx, tenant, entryOf(request, 'key.create', `key:${id}`, detail))
         return insertApiKey(tx, tenant, {
           id,
           keyId: key.keyId,
@@ -135,7 +124,9 @@ export function addKeyRoutes(app: App, { pool, keys }: Control): void {
       if (!isUuid(id)) throw notFound()
       const isRevoked = await withTenant(pool, tenant, async (tx) => {
         const revoked = await revokeApiKey(tx, tenant, id)
-        if (revoked) await audit(tx, request, 'key.revoke', id)
+        if (revoked) {
+          await insertAudit(tx, tenant, entryOf(request, 'key.revoke', `key:${id}`, null))
+        }
         return revoked
       })
       if (!isRevoked) throw notFound()

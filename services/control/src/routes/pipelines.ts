@@ -1,5 +1,12 @@
 import { hash } from 'node:crypto'
-import { canonicalJson, limits, newUuid, PIPELINE_NAME, WeirError } from '@weir/contracts'
+import {
+  type AuditAction,
+  type AuditDetail,
+  canonicalJson,
+  limits,
+  PIPELINE_NAME,
+  WeirError,
+} from '@weir/contracts'
 import { compilePlan } from '@weir/core'
 import {
   asTenant,
@@ -18,6 +25,7 @@ import {
   withTenant,
 } from '@weir/postgres'
 import { Type } from 'typebox'
+import { entryOf } from '../audit/entry.ts'
 import type { Control } from '../control.ts'
 import { callerOf, tenantOf } from '../http/caller-of.ts'
 import { JSON_TYPE, YAML_TYPE } from '../http/content-type.ts'
@@ -83,21 +91,19 @@ const toVersion = (row: PipelineVersion) => ({
 const versionParams = Type.Object({ name: Type.String(), version: Type.String() })
 const quotedVersion = (version: number): string => `"${version}"`
 
+type PipelineAction = Extract<AuditAction, `pipeline.${string}`>
+
 /** A tenant's pipelines and their versions. */
 export function addPipelineRoutes(app: App, control: Control): void {
   const { pool } = control
 
-  const audit = (tx: Tx, request: Request, action: string, name: string, detail?: unknown) =>
-    insertAudit(tx, tenantOf(request), {
-      id: newUuid(),
-      actor: callerOf(request).actor,
-      action,
-      object: `pipeline:${name}`,
-      decision: 'allowed',
-      requestId: request.scope.requestId,
-      reason: callerOf(request).reason ?? null,
-      detail: detail === undefined ? null : JSON.stringify(detail),
-    })
+  const audit = <Action extends PipelineAction>(
+    tx: Tx,
+    request: Request,
+    action: Action,
+    name: string,
+    detail: AuditDetail<Action>,
+  ) => insertAudit(tx, tenantOf(request), entryOf(request, action, `pipeline:${name}`, detail))
 
   app.route({
     method: 'PUT',
@@ -337,7 +343,7 @@ export function addPipelineRoutes(app: App, control: Control): void {
         response: { 200: pipelineSchema },
       },
       handler: async (request) =>
-        changePipeline(request, `pipeline.${verb}`, undefined, (tx, tenant, name) =>
+        changePipeline(request, `pipeline.${verb}`, null, (tx, tenant, name) =>
           setPaused(tx, tenant, name, paused),
         ),
     })
@@ -357,7 +363,7 @@ export function addPipelineRoutes(app: App, control: Control): void {
       const { name } = request.params
       const isDeleted = await withTenant(pool, tenant, async (tx) => {
         const deleted = await deletePipeline(tx, tenant, name)
-        if (deleted) await audit(tx, request, 'pipeline.delete', name)
+        if (deleted) await audit(tx, request, 'pipeline.delete', name, null)
         return deleted
       })
       if (!isDeleted) throw notFound()
@@ -365,10 +371,10 @@ export function addPipelineRoutes(app: App, control: Control): void {
     },
   })
 
-  async function changePipeline(
+  async function changePipeline<Action extends PipelineAction>(
     request: Request,
-    action: string,
-    detail: unknown,
+    action: Action,
+    detail: AuditDetail<Action>,
     act: (tx: Tx, tenant: string, name: string) => Promise<boolean>,
   ) {
     const tenant = tenantOf(request)

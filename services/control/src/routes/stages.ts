@@ -1,10 +1,11 @@
 import {
+  type AuditAction,
+  type AuditDetail,
   defaults,
   deriveTicketKey,
   formatTicketKey,
   LANES,
   type Lane,
-  newUuid,
   parseStageRef,
   STAGE_KINDS,
   STAGE_STATES,
@@ -25,6 +26,7 @@ import {
   withTenant,
 } from '@weir/postgres'
 import { type Static, Type } from 'typebox'
+import { entryOf } from '../audit/entry.ts'
 import type { Control } from '../control.ts'
 import { callerOf } from '../http/caller-of.ts'
 import { JSON_TYPE } from '../http/content-type.ts'
@@ -152,18 +154,14 @@ export function addStageRoutes(app: App, control: Control): void {
   const show = async (stage: Stage, request: Request) =>
     view(stage, await listContracts(tx, stage.ref), callerOf(request).role === 'operator')
 
-  const audit = (request: Request, action: string, ref: string, detail?: unknown) =>
+  const audit = <Action extends Extract<AuditAction, `stage.${string}`>>(
+    request: Request,
+    action: Action,
+    ref: string,
+    detail: AuditDetail<Action>,
+  ) =>
     withTenant(pool, INSTALLATION, (inside) =>
-      insertAudit(inside, INSTALLATION, {
-        id: newUuid(),
-        actor: callerOf(request).actor,
-        action,
-        object: `stage:${ref}`,
-        decision: 'allowed',
-        requestId: request.scope.requestId,
-        reason: null,
-        detail: detail === undefined ? null : JSON.stringify(detail),
-      }),
+      insertAudit(inside, INSTALLATION, entryOf(request, action, `stage:${ref}`, detail)),
     )
 
   /** Refused before anything is changed: what callers rely on is found out at no instance's cost. */
@@ -361,7 +359,7 @@ export function addStageRoutes(app: App, control: Control): void {
         const state = nextState(stage.state, operation)
         const changed = await updateStage(tx, stage.ref, stage.rowVersion, { state })
         if (changed === undefined) throw somebodyElse()
-        await audit(request, `stage.${operation}`, stage.ref)
+        await audit(request, `stage.${operation}`, stage.ref, null)
         await stages.publish(stage.ref)
         reply.status(202)
         return show(changed, request)
@@ -385,11 +383,16 @@ function toSettings(
   }
 }
 
-/** What is worth keeping of a registration: of contracts their hash says which. */
-const noteOf = ({ contract, ...settings }: StageBody): unknown =>
-  contract === undefined
-    ? settings
-    : { ...settings, contract: { version: contract.version, hash: contract.hash } }
+/** What is worth keeping of a registration: of contracts which they are, and no variable's value. */
+function noteOf({ contract, env, ...settings }: StageBody): AuditDetail<'stage.register'> {
+  return {
+    ...settings,
+    ...(env === undefined ? {} : { env: Object.keys(env) }),
+    ...(contract === undefined
+      ? {}
+      : { contract: { version: contract.version, hash: contract.hash } }),
+  }
+}
 
 const inOrder = (lanes: readonly Lane[]): Lane[] => LANES.filter((lane) => lanes.includes(lane))
 

@@ -11,18 +11,18 @@ import {
   insertTenant,
   listTenants,
   type Tenant,
-  type Tx,
   updateTenant,
   withTenant,
 } from '@weir/postgres'
 import { Type } from 'typebox'
+import { entryOf, type NewEntry } from '../audit/entry.ts'
 import { formatApiKey, hashSecret, newApiKey } from '../auth/api-key.ts'
 import type { Control } from '../control.ts'
 import { JSON_TYPE } from '../http/content-type.ts'
 import { notFound } from '../http/not-found.ts'
 import { closed, idParams, limitOf, time } from '../http/schemas.ts'
 import { toTime } from '../http/times.ts'
-import type { App, Request } from '../http/type-provider.ts'
+import type { App } from '../http/type-provider.ts'
 import { formatCursor, parseCursor } from '../jobs/cursor.ts'
 
 const count = (maximum: number, minimum = 0) => Type.Optional(Type.Integer({ minimum, maximum }))
@@ -61,18 +61,9 @@ const toTenant = ({ id, name, suspended, quotas, createdAt }: Tenant) => ({
 })
 
 /** Tenants, for operators. */
-export function addTenantRoutes(app: App, { pool }: Control): void {
-  const audit = (tx: Tx, tenant: string, request: Request, action: string, detail?: unknown) =>
-    insertAudit(tx, tenant, {
-      id: newUuid(),
-      actor: request.scope.caller?.actor ?? '',
-      action,
-      object: `tenant:${tenant}`,
-      decision: 'allowed',
-      requestId: request.scope.requestId,
-      reason: null,
-      detail: detail === undefined ? null : JSON.stringify(detail),
-    })
+export function addTenantRoutes(app: App, { pool, audit }: Control): void {
+  /** The log of a tenant that is gone can be asked for no more, so the installation's has it too. */
+  const copy = (entry: NewEntry) => audit.write(INSTALLATION, entry)
 
   app.route({
     method: 'POST',
@@ -89,6 +80,7 @@ export function addTenantRoutes(app: App, { pool }: Control): void {
       const { name, quotas = {} } = request.body
       const id = newUuid()
       const key = newApiKey()
+      const entry = entryOf(request, 'tenant.create', `tenant:${id}`, { name, quotas })
       await nameOnce(() =>
         withTenant(pool, id, async (tx) => {
           await insertTenant(tx, { id, name, quotas })
@@ -101,9 +93,10 @@ export function addTenantRoutes(app: App, { pool }: Control): void {
             scopes: ['payload:read'],
             expiresAt: null,
           })
-          await audit(tx, id, request, 'tenant.create', { name, quotas })
+          await insertAudit(tx, id, entry)
         }),
       )
+      copy(entry)
       reply.status(201).header('location', `/v1/tenants/${id}`)
       return { id, name, adminKey: formatApiKey(key) }
     },
@@ -172,14 +165,16 @@ export function addTenantRoutes(app: App, { pool }: Control): void {
     handler: async (request) => {
       const { id } = request.params
       if (!isUuid(id)) throw notFound()
+      const entry = entryOf(request, 'tenant.change', `tenant:${id}`, request.body)
       const changed = await nameOnce(() =>
         withTenant(pool, id, async (tx) => {
           const tenant = await updateTenant(tx, id, request.body)
-          if (tenant !== undefined) await audit(tx, id, request, 'tenant.change', request.body)
+          if (tenant !== undefined) await insertAudit(tx, id, entry)
           return tenant
         }),
       )
       if (changed === undefined) throw notFound()
+      copy(entry)
       return toTenant(changed)
     },
   })
@@ -196,12 +191,14 @@ export function addTenantRoutes(app: App, { pool }: Control): void {
     handler: async (request, reply) => {
       const { id } = request.params
       if (!isUuid(id) || id === INSTALLATION) throw notFound()
+      const entry = entryOf(request, 'tenant.delete', `tenant:${id}`, null)
       const isDeleted = await withTenant(pool, id, async (tx) => {
         const deleted = await deleteTenant(tx, id)
-        if (deleted) await audit(tx, id, request, 'tenant.delete')
+        if (deleted) await insertAudit(tx, id, entry)
         return deleted
       })
       if (!isDeleted) throw notFound()
+      copy(entry)
       return reply.status(204).send()
     },
   })

@@ -3,6 +3,8 @@ import type { Producer } from '@weir/kafka'
 import {
   asRole,
   getStage,
+  INSTALLATION,
+  insertAudit,
   listContracts,
   listStages,
   type Pool,
@@ -10,8 +12,10 @@ import {
   type StageContract,
   updateStage,
   upsertContract,
+  withTenant,
 } from '@weir/postgres'
 import type { Logger } from '@weir/runtime'
+import { newEntry } from '../audit/entry.ts'
 import { findBreak, nearestVersion } from './compatibility.ts'
 import type { Instance, Instances } from './instances.ts'
 import { toStageRecord } from './stage-record.ts'
@@ -87,7 +91,13 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
     stage: Stage,
     to: Parameters<typeof updateStage>[3],
   ): Promise<Stage | undefined> {
-    const changed = await updateStage(tx, stage.ref, stage.rowVersion, to)
+    const changed = await withTenant(pool, INSTALLATION, async (inside) => {
+      const row = await updateStage(inside, stage.ref, stage.rowVersion, to)
+      if (row !== undefined && row.state !== stage.state) {
+        await insertAudit(inside, INSTALLATION, stateEntry(stage, row))
+      }
+      return row
+    })
     if (changed !== undefined) {
       log.info({ stage: stage.ref, from: stage.state, state: changed.state }, 'stage changed')
       await publish(stage.ref)
@@ -228,6 +238,9 @@ export function createStageControl({ pool, producer, topics, instances, log }: D
     },
   }
 }
+
+const stateEntry = ({ ref, state: from }: Stage, { state: to }: Stage) =>
+  newEntry('stage.state', { from, to }, { actor: 'weir', object: `stage:${ref}`, requestId: '' })
 
 const contractId = ({ record, contracts }: Instance): string =>
   `${record.stage} ${record.version}/${contracts?.hash}`

@@ -33,6 +33,16 @@ type Join = { readonly step: PlanStep; readonly item: string; parts: Message[]; 
 
 type Result = Pick<TaskReport, 'status' | 'reason' | 'error' | 'failedBefore' | 'taken'>
 
+/** What decides in place of chance. */
+export type Script = {
+  /** What the handler of a task makes of it. */
+  readonly resultOf: (step: PlanStep, item: string) => Result
+  /** Elements that a task sends. */
+  readonly countOf: (step: PlanStep, item: string) => number
+  /** Such a step's messages wait until nothing else is left to do and joins' times are up. */
+  readonly isLate: (step: string) => boolean
+}
+
 const keyOf = (step: string, item: string) => `${step}/${item}`
 
 /**
@@ -49,10 +59,12 @@ export class ReferenceRun {
   readonly #counts = new Map<string, number>()
   readonly #sent = new Set<string>()
   readonly #cancels: boolean
+  readonly #script: Script | undefined
 
-  constructor(plan: Plan, random: Random) {
+  constructor(plan: Plan, random: Random, script?: Script) {
     this.#plan = plan
     this.#random = random
+    this.#script = script
     this.#cancels = random.chance(0.2)
     for (const edge of plan.edges) {
       if (edge.from === null) this.#send(edge, '', 'data', 'input', null, 0)
@@ -68,9 +80,19 @@ export class ReferenceRun {
     const waiting = [...this.#joins.values()].filter(
       ({ step, isDone }) => !isDone && step.join?.timeoutMs !== null,
     )
+    if (this.#script !== undefined) return this.#advanceBy(this.#script, waiting)
     if (waiting.length > 0 && this.#random.chance(0.05))
       return this.#timeOut(this.#random.pick(waiting))
     const [message] = this.#flying.splice(this.#random.below(this.#flying.length), 1)
+    return message === undefined ? null : this.#deliver(message)
+  }
+
+  /** The messages in the order of their sending, those to late steps last. */
+  #advanceBy(script: Script, waiting: readonly Join[]): Task | null {
+    const at = this.#flying.findIndex(({ edge }) => !script.isLate(edge.to))
+    const [overdue] = waiting
+    if (at === -1 && overdue !== undefined) return this.#timeOut(overdue)
+    const [message] = this.#flying.splice(Math.max(0, at), 1)
     return message === undefined ? null : this.#deliver(message)
   }
 
@@ -272,6 +294,9 @@ export class ReferenceRun {
     parts: Message[],
     inputs: Pick<TaskReport, 'took' | 'missing'>,
   ) {
+    if (this.#script !== undefined) {
+      return this.#decide(step, item, parts, inputs, this.#script.resultOf(step, item))
+    }
     const draw = this.#random.next()
     const error = { code: 'broken', message: 'It broke.', class: 'permanent' } as const
     const isRoute = step.stage === 'pick@1'
@@ -296,7 +321,7 @@ export class ReferenceRun {
   ): Task {
     const key = keyOf(step.name, item)
     const isOk = result.status === 'completed'
-    const digest = isOk ? { digest: digestOf(key) } : {}
+    const digest = isOk ? { digest: digestOf(key), outputBytes: 2 } : {}
     const edges = this.#edges(step.out)
     const isTaken = (edge: PlanEdge) =>
       isOk && (edge.when === null || (result.taken?.includes(edge.when) ?? false))
@@ -304,7 +329,8 @@ export class ReferenceRun {
     const fans = edges.filter((edge) => edge.kind === 'each')
     let fanOut: TaskReport['fanOut']
     if (fans.length > 0) {
-      const count = fans.some(isTaken) ? this.#random.below(4) : 0
+      const drawn = this.#script?.countOf(step, item) ?? this.#random.below(4)
+      const count = fans.some(isTaken) ? drawn : 0
       const kind = fans.some(isTaken) ? (count === 0 ? 'empty' : 'items') : marker
       fanOut = { marker: kind, count }
       this.#counts.set(key, count)
@@ -330,6 +356,8 @@ export class ReferenceRun {
       item,
       attempt: 1,
       at: 1_700_000_000_000 + this.tasks.length,
+      waitMs: 0,
+      workMs: 0,
       ...result,
       ...digest,
       ...(took.length > 0 ? { took } : {}),
