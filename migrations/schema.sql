@@ -102,7 +102,11 @@ table weir.in_flight with (fillfactor=80, autovacuum_vacuum_scale_factor=0.0, au
   not_after timestamp with time zone not null
   cancelling boolean not null default false
   ended_steps text[] not null default '{}'::text[]
+  cancel_reason text
+  cancel_actor text
+  cancel_requested_at timestamp with time zone
   constraint in_flight_pkey PRIMARY KEY (tenant_id, job_id)
+  CREATE INDEX in_flight_cancelling_idx ON weir.in_flight USING btree (tenant_id, job_id) WHERE cancelling
   CREATE UNIQUE INDEX in_flight_ordering_key ON weir.in_flight USING btree (tenant_id, pipeline, ordering_key) WHERE (ordering_key IS NOT NULL)
   row security enabled and forced
   policy in_flight_base as permissive for all to weir_control, weir_definer using true with check true
@@ -116,6 +120,9 @@ grant insert, select to weir_dispatcher
 grant select to weir_control
 grant select to weir_definer
 grant select to weir_watchdog
+grant update (cancel_actor) to weir_control
+grant update (cancel_reason) to weir_control
+grant update (cancel_requested_at) to weir_control
 grant update (cancelling) to weir_control
 grant update (ended_steps) to weir_ledger
 
@@ -799,6 +806,22 @@ $function$
 owner weir_owner
 grant execute to weir_ledger
 
+CREATE OR REPLACE FUNCTION app.count_ends(runs bigint, is_cancel_missed boolean)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if is_cancel_missed then
+    raise exception 'a run ends without the cancel that was asked for' using errcode = 'WR002';
+  end if;
+  return runs;
+end
+$function$
+
+owner weir_owner
+grant execute to weir_ledger
+
 CREATE OR REPLACE FUNCTION app.end_queued(ids uuid[], new_status text, from_seqs integer[], to_seqs integer[], event_lists text[], errors text[])
  RETURNS SETOF uuid
  LANGUAGE plpgsql
@@ -871,6 +894,22 @@ AS $function$
   where (after is null or tenant_id < after) and deleted_at is null
   order by tenant_id desc
   limit row_limit
+$function$
+
+owner weir_definer
+grant execute to weir_control
+
+CREATE OR REPLACE FUNCTION app.lock_usage()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform from weir.tenant_usage v
+  where v.tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
+  for update;
+end
 $function$
 
 owner weir_definer

@@ -7,6 +7,13 @@ export { migrate, readMigrations } from './migrate.ts'
 export { createPool, type Pool } from './pool.ts'
 export { admitJobs, admitJobsIn, type JobAnswer, type NewJob } from './queries/admit.ts'
 export { type AuditEntry, insertAudit, listAudit } from './queries/audit.ts'
+export {
+  type CancelRequest,
+  type CancelTarget,
+  holdForCancel,
+  listCancelling,
+  markCancelling,
+} from './queries/cancel.ts'
 export { type ClaimedJob, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
@@ -22,7 +29,6 @@ export {
   type JobSummary,
   listJobs,
   listQueueOverflow,
-  markCancelling,
 } from './queries/jobs.ts'
 export {
   type ApiKey,

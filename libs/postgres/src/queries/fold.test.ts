@@ -6,6 +6,7 @@ import { type Lease, takeLease } from '../leases.ts'
 import type { Pool } from '../pool.ts'
 import { asRole, asTenant } from '../single-statements.ts'
 import { admitJobs } from './admit.ts'
+import { markCancelling } from './cancel.ts'
 import { type ClaimedJob, claimJobs } from './claim.ts'
 import { newJob } from './fixtures.ts'
 import { commitFold, type EndedRun, type Fold } from './fold.ts'
@@ -74,6 +75,7 @@ const ended = (change: Partial<EndedRun> = {}): EndedRun => ({
   lastSeq: 4,
   error: '{"code":"x"}',
   failedStep: 'locate',
+  isCancelKnown: false,
   pipeline: 'delays',
   orderingKey: null,
   ...change,
@@ -162,6 +164,19 @@ describe('a fold', () => {
     assert.equal((await readOffsets(asRole(ledger)))[0]?.nextOffset, 20)
   })
 
+  it('ends no run whose log does not know of the cancel that was asked for', async () => {
+    const before = await gauges()
+    const intent = { id: job.job, reason: 'no need', actor: 'key:1' }
+    assert.deepEqual(await markCancelling(asTenant(control, tenant), tenant, [intent]), [job.job])
+    const chunks = [{ ...key(), run: 1, fromSeq: 1, toSeq: 4, events: '[]' }]
+    assert.equal(await fold({ chunks, ended: [ended({ status: 'completed' })] }), 'conflict')
+    assert.deepEqual(await gauges(), before)
+    assert.equal((await getJob(asTenant(control, tenant), tenant, job.job))?.status, 'cancelling')
+    const knowing = ended({ status: 'cancelled', isCancelKnown: true })
+    assert.equal(await fold({ chunks, ended: [knowing] }), 'committed')
+    assert.equal((await getJob(asTenant(control, tenant), tenant, job.job))?.status, 'cancelled')
+  })
+
   it('keeps which steps have ended, for a run that goes on', async () => {
     await fold({ endedSteps: [{ ...key(), run: 1, steps: ['a', 'b "c"'] }] })
     const stored = await getJob(asTenant(control, tenant), tenant, job.job)
@@ -188,7 +203,7 @@ describe('loading runs', () => {
       claimedAt: job.claimedAt,
       notAfter: job.notAfter,
       orderingKey: null,
-      cancelling: false,
+      cancel: null,
       lastSeq: 2,
       chunks: [{ run: 1, fromSeq: 1, toSeq: 2, events: '["e"]' }],
     })
