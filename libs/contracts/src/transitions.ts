@@ -101,9 +101,13 @@ export const PAYLOAD_HEADERS = {
   digest: 'weir-digest',
 } as const
 
-/** `weir.changes`: what the ledger has just committed, and the hint that jobs were queued. Hints: lost or doubled ones do no harm. */
+/**
+ * `weir.changes`: what the ledger has just committed, and the hints that jobs were queued, or runs
+ * are to be cancelled. Hints: lost or doubled ones do no harm.
+ */
 export type ChangeRecord =
   | { readonly v: 1; readonly kind: 'queued'; readonly count: number }
+  | { readonly v: 1; readonly kind: 'cancelling'; readonly count: number }
   | {
       readonly v: 1
       readonly kind: 'runs'
