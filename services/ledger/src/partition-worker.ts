@@ -1,5 +1,6 @@
 import type { ChangeRecord, Topics } from '@weir/contracts'
 import type { KafkaRecord, Producer } from '@weir/kafka'
+import type { CancelRequest } from '@weir/postgres'
 import { createBell, type Logger } from '@weir/runtime'
 import type { GroupCommit } from './group-commit.ts'
 import type { PartitionFold, RunKey } from './partition-fold.ts'
@@ -14,6 +15,7 @@ const RETRY_MS = [100, 200, 500, 1_000, 2_000] as const
 export type PartitionWorker = {
   push(records: readonly KafkaRecord[]): void
   expire(keys: readonly RunKey[]): void
+  cancel(requests: readonly CancelRequest[]): void
   /** Ends the loop after the commit that is under way. */
   stop(): Promise<void>
 }
@@ -42,10 +44,11 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   let paused = false
   let stopped = false
   const news = createBell()
-  const expired: RunKey[] = []
+  let expired: readonly RunKey[] = []
+  let cancelled: readonly CancelRequest[] = []
 
   const waitForWork = async () => {
-    const hasWork = queue.length > 0 || expired.length > 0
+    const hasWork = queue.length > 0 || expired.length > 0 || cancelled.length > 0
     const due = fold.nextDue
     const waitMs = due === null ? 1_000 : Math.min(Math.max(due - Date.now(), 20), 1_000)
     await news.heard(hasWork ? 0 : waitMs)
@@ -101,7 +104,11 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   const turn = async () => {
     const batch = nextBatch()
     await retrying(() => fold.read(batch, Date.now()))
-    for (const key of expired.splice(0)) fold.expire(key, Date.now())
+    const [late, unwanted] = [expired, cancelled]
+    expired = []
+    cancelled = []
+    if (late.length > 0) await retrying(() => fold.expire(late, Date.now()))
+    if (unwanted.length > 0) await retrying(() => fold.cancel(unwanted, Date.now()))
     await retrying(writeFences)
     await retrying(write)
   }
@@ -142,7 +149,11 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
       news.ring()
     },
     expire(keys) {
-      expired.push(...keys)
+      expired = keys
+      news.ring()
+    },
+    cancel(requests) {
+      cancelled = requests
       news.ring()
     },
     async stop() {

@@ -1,6 +1,8 @@
 import type { JobEvent, Plan, RunReports, TaskReport } from '@weir/contracts'
 import {
   acceptReport,
+  type CancelOrder,
+  cancelRequested,
   decideRun,
   foldEvent,
   heldSlots,
@@ -43,6 +45,8 @@ export type RunBook = {
   unwrittenFrom: number
   ending: Ending | null
   ended: boolean
+  /** The log tells that somebody asked to cancel the run. */
+  isCancelKnown: boolean
   /** Context of the latest report, for the ledger's own span. */
   traceparent: string
   correlation: string
@@ -53,8 +57,12 @@ const at = (ms: number) => new Date(ms).toISOString()
 /** Opens the book of a run from what Postgres has of it. */
 export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
   const state = startRun(plan)
+  let isCancelKnown = false
   for (const chunk of loaded.chunks) {
-    for (const event of JSON.parse(chunk.events) as JobEvent[]) foldEvent(state, plan, event)
+    for (const event of JSON.parse(chunk.events) as JobEvent[]) {
+      foldEvent(state, plan, event)
+      isCancelKnown ||= event.type === 'job.cancel_requested' && event.run === loaded.run
+    }
   }
   return {
     tenant: loaded.tenant,
@@ -73,6 +81,7 @@ export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
     unwrittenFrom: 0,
     ending: null,
     ended: false,
+    isCancelKnown,
     traceparent: '',
     correlation: loaded.correlationId,
   }
@@ -113,6 +122,25 @@ export function appendOpening(
     offset,
     nowMs,
   )
+}
+
+/**
+ * Takes up that somebody asked to cancel the run: once, and while it has not ended. What was decided
+ * before and not written yet follows from the log anew: a run that had failed stays failed, one that
+ * was to complete, or was out of time, is cancelled.
+ */
+export function requestCancel(
+  book: RunBook,
+  { at: atMs, ...order }: CancelOrder & { readonly at: number },
+  offset: number,
+  nowMs: number,
+): void {
+  if (book.ended || book.isCancelKnown) return
+  book.isCancelKnown = true
+  appendEvent(book, cancelRequested(book.run, order, at(atMs)), offset, nowMs)
+  const { ending } = book
+  const decision = ending === null ? null : decideRun(book.state, book.plan)
+  if (ending !== null && decision !== null) book.ending = { ...ending, decision }
 }
 
 /** Takes a report into the book. False where it changed nothing: late, doubled, or not of this run. */
