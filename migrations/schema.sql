@@ -831,36 +831,44 @@ AS $function$
 declare
   tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
   stamp timestamptz;
-  ended uuid[];
-  ended_pipelines text[];
-  ended_keys text[];
+  bytes bigint := 0;
+  ended uuid[] := '{}';
+  ended_pipelines text[] := '{}';
+  ended_keys text[] := '{}';
+  job_run integer;
+  gone record;
 begin
   perform from weir.tenant_usage v where v.tenant_id = tenant for update;
   stamp := clock_timestamp();
-  with gone as (
-    delete from weir.job_queue w
-    using unnest(ids, from_seqs) as e(id, from_seq), weir.jobs j
-    where w.tenant_id = tenant and w.job_id = e.id
-      and j.tenant_id = tenant and j.id = e.id and j.last_seq = e.from_seq - 1
-    returning w.job_id, w.pipeline, w.ordering_key
-  )
-  select array_agg(g.job_id), array_agg(g.pipeline), array_agg(g.ordering_key)
-  into ended, ended_pipelines, ended_keys from gone g;
-  if ended is null then
+  for i in 1 .. coalesce(cardinality(ids), 0) loop
+    select j.run into job_run from weir.jobs j
+    where j.tenant_id = tenant and j.id = ids[i] and j.last_seq = from_seqs[i] - 1;
+    continue when not found;
+    delete from weir.job_queue w where w.tenant_id = tenant and w.job_id = ids[i]
+    returning w.pipeline, w.ordering_key into gone;
+    continue when not found;
+    update weir.jobs j
+    set status = new_status, finished_at = stamp, last_seq = to_seqs[i], error = errors[i]
+    where j.tenant_id = tenant and j.id = ids[i];
+    insert into weir.job_log (tenant_id, job_id, from_seq, to_seq, run, events)
+    values (tenant, ids[i], from_seqs[i], to_seqs[i], job_run, event_lists[i]);
+    bytes := bytes + octet_length(event_lists[i]);
+    ended := ended || ids[i];
+    if gone.ordering_key is not null then
+      ended_pipelines := ended_pipelines || gone.pipeline;
+      ended_keys := ended_keys || gone.ordering_key;
+    end if;
+  end loop;
+  if cardinality(ended) = 0 then
     return;
   end if;
-  update weir.jobs j
-  set status = new_status, finished_at = stamp, last_seq = e.to_seq, error = e.error
-  from unnest(ids, to_seqs, errors) as e(id, to_seq, error)
-  where j.tenant_id = tenant and j.id = e.id and e.id = any (ended);
-  insert into weir.job_log (tenant_id, job_id, from_seq, to_seq, run, events)
-  select tenant, e.id, e.from_seq, e.to_seq, j.run, e.events
-  from unnest(ids, from_seqs, to_seqs, event_lists) as e(id, from_seq, to_seq, events)
-  join weir.jobs j on j.tenant_id = tenant and j.id = e.id
-  where e.id = any (ended);
-  update weir.tenant_usage v set queued = v.queued - cardinality(ended) where v.tenant_id = tenant;
-  perform app.release_next(
-    array_fill(tenant, array[cardinality(ended)]), ended_pipelines, ended_keys);
+  update weir.tenant_usage v
+  set queued = v.queued - cardinality(ended), stored_bytes = v.stored_bytes + bytes
+  where v.tenant_id = tenant;
+  if cardinality(ended_keys) > 0 then
+    perform app.release_next(
+      array_fill(tenant, array[cardinality(ended_keys)]), ended_pipelines, ended_keys);
+  end if;
   return query select unnest(ended);
 end
 $function$

@@ -28,18 +28,24 @@ export async function holdForCancel(
   const locked = tx.query({ name: 'lock-usage', text: 'select app.lock_usage()' })
   const found = tx.query<CancelTarget>({
     name: 'hold-for-cancel',
-    text: `select j.id, coalesce(q.run, f.run, j.run) as run,
-        case
-          when q.job_id is not null then 'queued'
-          when f.cancelling then 'cancelling'
-          when f.job_id is not null or j.status = 'open' then 'running'
-          else j.status
-        end as status,
-        j.last_seq as "lastSeq", j.submitted_at as "submittedAt", clock_timestamp() as at
+    // Each by its key, whatever the planner believes of the tables.
+    text: `select j.*
       from unnest($2::uuid[]) as k(id)
-      join jobs j on j.tenant_id = $1 and j.id = k.id
-      left join job_queue q on q.tenant_id = $1 and q.job_id = k.id
-      left join in_flight f on f.tenant_id = $1 and f.job_id = k.id`,
+      cross join lateral (
+        select j.id, coalesce(q.run, f.run, j.run) as run,
+          case
+            when q.job_id is not null then 'queued'
+            when f.cancelling then 'cancelling'
+            when f.job_id is not null or j.status = 'open' then 'running'
+            else j.status
+          end as status,
+          j.last_seq as "lastSeq", j.submitted_at as "submittedAt", clock_timestamp() as at
+        from jobs j
+        left join job_queue q on q.tenant_id = $1 and q.job_id = k.id
+        left join in_flight f on f.tenant_id = $1 and f.job_id = k.id
+        where j.tenant_id = $1 and j.id = k.id
+        offset 0
+      ) j`,
     values: [tenant, ids],
   })
   await locked
@@ -64,10 +70,10 @@ export async function markCancelling(
   const rows = await tx.query<{ id: string }>({
     name: 'mark-cancelling',
     text: `update in_flight f
-      set cancelling = true, cancel_reason = i.reason, cancel_actor = i.actor,
+      set cancelling = true, cancel_reason = ($3::text[])[array_position($2::uuid[], f.job_id)],
+          cancel_actor = ($4::text[])[array_position($2::uuid[], f.job_id)],
           cancel_requested_at = clock_timestamp()
-      from unnest($2::uuid[], $3::text[], $4::text[]) as i(id, reason, actor)
-      where f.tenant_id = $1 and f.job_id = i.id and not f.cancelling
+      where f.tenant_id = $1 and f.job_id = any ($2::uuid[]) and not f.cancelling
       returning f.job_id as id`,
     values: [
       tenant,
