@@ -12,6 +12,7 @@ import { addRouteChecks } from './http/route-config.ts'
 import type { App } from './http/type-provider.ts'
 import { compileValidator } from './http/validator.ts'
 import { addBatchRoutes } from './routes/batch.ts'
+import { addCancelRoutes } from './routes/cancel.ts'
 import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
 import { addJobRoutes } from './routes/jobs.ts'
@@ -77,6 +78,7 @@ export async function buildApp(control: Control): Promise<App> {
   addSubmitRoutes(app, control)
   addBatchRoutes(app, control)
   addJobRoutes(app, control)
+  addCancelRoutes(app, control)
   await app.ready()
   return app
 }
