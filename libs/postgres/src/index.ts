@@ -17,7 +17,7 @@ export {
 export { type ClaimedJob, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
-export { commitFolds, type Fold, type NewPayload } from './queries/fold.ts'
+export { commitFolds, type Fold, type FoldAnswer, type NewPayload } from './queries/fold.ts'
 export { type InFlightRun, listInFlight, listOverdue, loadClaimed } from './queries/in-flight.ts'
 export { readJobLog, readPayloads } from './queries/job-log.ts'
 export {

@@ -13,7 +13,7 @@ import {
 } from '@weir/contracts'
 import { checkPipeline, compilePlan } from '@weir/core'
 import type { KafkaRecord } from '@weir/kafka'
-import type { CancelRequest, LoadedRun } from '@weir/postgres'
+import type { CancelRequest, Fold, LoadedRun } from '@weir/postgres'
 import { createInstances } from './instances.ts'
 import { createPartitionFold, type PartitionFold } from './partition-fold.ts'
 
@@ -152,13 +152,43 @@ test('a run of which nothing was heard yet is fenced all the same', async () => 
   ])
 })
 
-test('reports that are read after the request, however late that was found, complete no run', async () => {
+test('reports that are read after the request are kept, and complete no run', async () => {
   const { open, report } = createWorld()
   const fold = open({ cancel: order })
   await fold.read([report('a'), report('b'), report('c')], ASKED)
   const { events, ended } = write(fold, ASKED)
   assert.equal(ended?.status, 'cancelled')
-  assert.deepEqual(typesOf(events).slice(2), ['job.cancel_requested', 'job.cancelled'])
+  assert.deepEqual(typesOf(events).slice(2), [
+    'job.cancel_requested',
+    ...Array(3).fill('task.completed'),
+    'job.cancelled',
+  ])
+})
+
+test('an end that was not written because of a request is taken back, and the work before it is kept', async () => {
+  const world = createWorld()
+  const cancel: { cancel: LoadedRun['cancel'] } = { cancel: null }
+  const fold = world.open(cancel)
+  await fold.read(
+    ['a', 'b', 'c'].map((step) => world.report(step)),
+    NOW,
+  )
+  const refused = fold.collect(NOW, false)?.fold
+  assert.equal(refused?.ended[0]?.status, 'completed')
+  assert.equal(refused?.ended[0]?.isCancelKnown, false)
+  cancel.cancel = order
+  await fold.reopen(refused as Fold, ASKED)
+  const { events, ended } = write(fold, ASKED)
+  assert.equal(ended?.status, 'cancelled')
+  assert.deepEqual(
+    events.map(({ seq }) => seq),
+    [1, 2, 3, 4, 5, 6, 7],
+  )
+  assert.deepEqual(typesOf(events).slice(2), [
+    ...Array(3).fill('task.completed'),
+    'job.cancel_requested',
+    'job.cancelled',
+  ])
 })
 
 test('a run that had failed before it was to be cancelled stays failed, and its log tells of both', async () => {

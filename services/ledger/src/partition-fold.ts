@@ -19,6 +19,7 @@ import {
   heldOf,
   openBook,
   type RunBook,
+  reopenBook,
   requestCancel,
   takeReport,
 } from './run-book.ts'
@@ -76,6 +77,8 @@ export type PartitionFold = {
   expire(keys: readonly RunKey[], nowMs: number): Promise<void>
   /** Fences and ends runs that somebody asked to cancel; the same again changes nothing. */
   cancel(requests: readonly CancelRequest[], nowMs: number): Promise<void>
+  /** Takes back ends that were not written because somebody had asked to cancel the runs before. */
+  reopen(fold: Fold, nowMs: number): Promise<void>
   /** Fences that have to be in Kafka before the next commit. */
   fences(): ToFence[]
   /** What is to be written now; `all` writes what could wait too. Null where there is nothing. */
@@ -268,6 +271,19 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
         const book = books.get(keyOf(request.job, request.run))
         if (book === undefined || book.isCancelKnown) continue
         requestCancel(book, request, position, nowMs)
+        settleDecision(book, position, nowMs)
+      }
+    },
+    async reopen({ ended }, nowMs) {
+      const { runs } = await options.load(ended)
+      for (const loaded of runs) {
+        const key = keyOf(loaded.job, loaded.run)
+        const before = books.get(key)
+        if (loaded.cancel === null || before?.ended !== true || before.isCancelKnown) continue
+        const book = reopenBook(before, loaded)
+        dirty.delete(before)
+        books.set(key, book)
+        requestCancel(book, loaded.cancel, position, nowMs)
         settleDecision(book, position, nowMs)
       }
     },

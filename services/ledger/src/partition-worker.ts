@@ -90,9 +90,14 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   const write = async () => {
     const due = fold.collect(Date.now(), false)
     if (due === null) return
-    if ((await commits.commit(due.fold)) === 'conflict') {
+    const answer = await commits.commit(due.fold)
+    if (answer === 'conflict') {
       stopped = true
       options.onConflict()
+      return
+    }
+    if (answer === 'cancel_missed') {
+      await fold.reopen(due.fold, Date.now())
       return
     }
     fold.committed(due.fold)

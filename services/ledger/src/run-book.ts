@@ -151,10 +151,24 @@ export function takeReport(
   offset: number,
   nowMs: number,
 ): boolean {
-  if (book.ended || book.ending !== null) return false
+  // What was done before the stages heard of a cancel is kept: it is the fence that ends the work.
+  if (book.ended || (book.ending !== null && !book.isCancelKnown)) return false
   const accepted = acceptReport(book.state, book.plan, reports.step, report, nowMs)
   for (const event of accepted.events) appendEvent(book, event, offset, nowMs)
   return accepted.events.length > 0
+}
+
+/**
+ * The same run as it was before it ended, where that could not be written: its last event is taken
+ * back, and what else was not written stands again behind what Postgres has.
+ */
+export function reopenBook(ended: RunBook, loaded: LoadedRun): RunBook {
+  const book = openBook(loaded, ended.plan)
+  book.traceparent = ended.traceparent
+  for (const { seq: _, ...event } of ended.unwritten.slice(0, -1)) {
+    appendEvent(book, event, ended.unwrittenFrom, ended.unwrittenSince)
+  }
+  return book
 }
 
 /** Decides whether the run is over; a run with work that may go on first needs its fence obeyed. */

@@ -9,7 +9,7 @@ import { admitJobs } from './admit.ts'
 import { markCancelling } from './cancel.ts'
 import { type ClaimedJob, claimJobs } from './claim.ts'
 import { newJob } from './fixtures.ts'
-import { commitFold, type EndedRun, type Fold } from './fold.ts'
+import { commitFold, type EndedRun, type Fold, type FoldAnswer } from './fold.ts'
 import { readJobLog, readPayloads } from './job-log.ts'
 import { getJob } from './jobs.ts'
 import { adoptPartition, initOffsets, readOffsets } from './offsets.ts'
@@ -54,7 +54,7 @@ async function claimOne(): Promise<ClaimedJob | undefined> {
   return claimed
 }
 
-const fold = (change: Partial<Fold>): Promise<'committed' | 'conflict'> =>
+const fold = (change: Partial<Fold>): Promise<FoldAnswer> =>
   commitFold(ledger, {
     partition: 3,
     fromOffset: 10,
@@ -169,7 +169,7 @@ describe('a fold', () => {
     const intent = { id: job.job, reason: 'no need', actor: 'key:1' }
     assert.deepEqual(await markCancelling(asTenant(control, tenant), tenant, [intent]), [job.job])
     const chunks = [{ ...key(), run: 1, fromSeq: 1, toSeq: 4, events: '[]' }]
-    assert.equal(await fold({ chunks, ended: [ended({ status: 'completed' })] }), 'conflict')
+    assert.equal(await fold({ chunks, ended: [ended({ status: 'completed' })] }), 'cancel_missed')
     assert.deepEqual(await gauges(), before)
     assert.equal((await getJob(asTenant(control, tenant), tenant, job.job))?.status, 'cancelling')
     const knowing = ended({ status: 'cancelled', isCancelKnown: true })

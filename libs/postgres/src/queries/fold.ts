@@ -48,19 +48,18 @@ export type Fold = {
   readonly payloads: readonly NewPayload[]
 }
 
+export type FoldAnswer = 'committed' | 'conflict' | 'cancel_missed'
+
 /**
  * Writes what batches of events have led to, one fold for each partition, with the offsets they were
  * read up to, in one transaction and round trip. All of it or nothing: where a partition stands
- * elsewhere or has another owner, or where a run would end that somebody has asked to cancel and its
- * log does not know, the answer is `conflict`.
+ * elsewhere or has another owner the answer is `conflict`; where a run would end that somebody has
+ * asked to cancel, and its log does not know, `cancel_missed`.
  *
  * Locks: the partitions' offsets in their order, then the usage rows of the tenants in the order of
  * their ids.
  */
-export async function commitFolds(
-  pool: Pool,
-  folds: readonly Fold[],
-): Promise<'committed' | 'conflict'> {
+export async function commitFolds(pool: Pool, folds: readonly Fold[]): Promise<FoldAnswer> {
   const inOrder = folds.toSorted((one, other) => one.partition - other.partition)
   const statements = inOrder.map(advanceOffset)
   const all: Changes = {
@@ -85,7 +84,8 @@ export async function commitFolds(
     return 'committed'
   } catch (error) {
     const state = sqlStateOf(error)
-    if (state === OFFSET_CONFLICT || state === CANCEL_MISSED) return 'conflict'
+    if (state === OFFSET_CONFLICT) return 'conflict'
+    if (state === CANCEL_MISSED) return 'cancel_missed'
     throw error
   }
 }
