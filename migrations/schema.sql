@@ -127,7 +127,11 @@ table weir.in_flight with (fillfactor=80, autovacuum_vacuum_scale_factor=0.0, au
   not_after timestamp with time zone not null
   cancelling boolean not null default false
   ended_steps text[] not null default '{}'::text[]
+  cancel_reason text
+  cancel_actor text
+  cancel_requested_at timestamp with time zone
   constraint in_flight_pkey PRIMARY KEY (tenant_id, job_id)
+  CREATE INDEX in_flight_cancelling_idx ON weir.in_flight USING btree (tenant_id, job_id) WHERE cancelling
   CREATE UNIQUE INDEX in_flight_ordering_key ON weir.in_flight USING btree (tenant_id, pipeline, ordering_key) WHERE (ordering_key IS NOT NULL)
   row security enabled and forced
   policy in_flight_base as permissive for all to weir_control, weir_definer using true with check true
@@ -141,6 +145,9 @@ grant insert, select to weir_dispatcher
 grant select to weir_control
 grant select to weir_definer
 grant select to weir_watchdog
+grant update (cancel_actor) to weir_control
+grant update (cancel_reason) to weir_control
+grant update (cancel_requested_at) to weir_control
 grant update (cancelling) to weir_control
 grant update (ended_steps) to weir_ledger
 
@@ -824,6 +831,22 @@ $function$
 owner weir_owner
 grant execute to weir_ledger
 
+CREATE OR REPLACE FUNCTION app.count_ends(runs bigint, is_cancel_missed boolean)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if is_cancel_missed then
+    raise exception 'a run ends without the cancel that was asked for' using errcode = 'WR002';
+  end if;
+  return runs;
+end
+$function$
+
+owner weir_owner
+grant execute to weir_ledger
+
 CREATE OR REPLACE FUNCTION app.end_queued(ids uuid[], new_status text, from_seqs integer[], to_seqs integer[], event_lists text[], errors text[])
  RETURNS SETOF uuid
  LANGUAGE plpgsql
@@ -833,36 +856,44 @@ AS $function$
 declare
   tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
   stamp timestamptz;
-  ended uuid[];
-  ended_pipelines text[];
-  ended_keys text[];
+  bytes bigint := 0;
+  ended uuid[] := '{}';
+  ended_pipelines text[] := '{}';
+  ended_keys text[] := '{}';
+  job_run integer;
+  gone record;
 begin
   perform from weir.tenant_usage v where v.tenant_id = tenant for update;
   stamp := clock_timestamp();
-  with gone as (
-    delete from weir.job_queue w
-    using unnest(ids, from_seqs) as e(id, from_seq), weir.jobs j
-    where w.tenant_id = tenant and w.job_id = e.id
-      and j.tenant_id = tenant and j.id = e.id and j.last_seq = e.from_seq - 1
-    returning w.job_id, w.pipeline, w.ordering_key
-  )
-  select array_agg(g.job_id), array_agg(g.pipeline), array_agg(g.ordering_key)
-  into ended, ended_pipelines, ended_keys from gone g;
-  if ended is null then
+  for i in 1 .. coalesce(cardinality(ids), 0) loop
+    select j.run into job_run from weir.jobs j
+    where j.tenant_id = tenant and j.id = ids[i] and j.last_seq = from_seqs[i] - 1;
+    continue when not found;
+    delete from weir.job_queue w where w.tenant_id = tenant and w.job_id = ids[i]
+    returning w.pipeline, w.ordering_key into gone;
+    continue when not found;
+    update weir.jobs j
+    set status = new_status, finished_at = stamp, last_seq = to_seqs[i], error = errors[i]
+    where j.tenant_id = tenant and j.id = ids[i];
+    insert into weir.job_log (tenant_id, job_id, from_seq, to_seq, run, events)
+    values (tenant, ids[i], from_seqs[i], to_seqs[i], job_run, event_lists[i]);
+    bytes := bytes + octet_length(event_lists[i]);
+    ended := ended || ids[i];
+    if gone.ordering_key is not null then
+      ended_pipelines := ended_pipelines || gone.pipeline;
+      ended_keys := ended_keys || gone.ordering_key;
+    end if;
+  end loop;
+  if cardinality(ended) = 0 then
     return;
   end if;
-  update weir.jobs j
-  set status = new_status, finished_at = stamp, last_seq = e.to_seq, error = e.error
-  from unnest(ids, to_seqs, errors) as e(id, to_seq, error)
-  where j.tenant_id = tenant and j.id = e.id and e.id = any (ended);
-  insert into weir.job_log (tenant_id, job_id, from_seq, to_seq, run, events)
-  select tenant, e.id, e.from_seq, e.to_seq, j.run, e.events
-  from unnest(ids, from_seqs, to_seqs, event_lists) as e(id, from_seq, to_seq, events)
-  join weir.jobs j on j.tenant_id = tenant and j.id = e.id
-  where e.id = any (ended);
-  update weir.tenant_usage v set queued = v.queued - cardinality(ended) where v.tenant_id = tenant;
-  perform app.release_next(
-    array_fill(tenant, array[cardinality(ended)]), ended_pipelines, ended_keys);
+  update weir.tenant_usage v
+  set queued = v.queued - cardinality(ended), stored_bytes = v.stored_bytes + bytes
+  where v.tenant_id = tenant;
+  if cardinality(ended_keys) > 0 then
+    perform app.release_next(
+      array_fill(tenant, array[cardinality(ended_keys)]), ended_pipelines, ended_keys);
+  end if;
   return query select unnest(ended);
 end
 $function$
@@ -896,6 +927,22 @@ AS $function$
   where (after is null or tenant_id < after) and deleted_at is null
   order by tenant_id desc
   limit row_limit
+$function$
+
+owner weir_definer
+grant execute to weir_control
+
+CREATE OR REPLACE FUNCTION app.lock_usage()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform from weir.tenant_usage v
+  where v.tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
+  for update;
+end
 $function$
 
 owner weir_definer

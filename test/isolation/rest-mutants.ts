@@ -70,6 +70,21 @@ export const restMutants: readonly RestMutant[] = [
     ],
   },
   {
+    sentence: 'a job is cancelled by its id alone, and no policy stops it',
+    number: 35,
+    file: isolation,
+    test: like404,
+    says: /POST \/v1\/jobs\/.*\/cancel/,
+    patches: [
+      dropPolicy('jobs'),
+      {
+        file: `${queries}/cancel.ts`,
+        from: 'where j.tenant_id = $1 and j.id = k.id',
+        to: 'where j.id = k.id',
+      },
+    ],
+  },
+  {
     sentence: 'a pipeline is deleted by its name alone, and no policy stops it',
     number: 35,
     file: isolation,
@@ -273,6 +288,20 @@ export const restMutants: readonly RestMutant[] = [
         file: `${src}/auth/permissions.ts`,
         from: `'jobs:submit': tenant(['admin', 'developer', 'submitter'])`,
         to: `'jobs:submit': tenant(everyone)`,
+      },
+    ],
+  },
+  {
+    sentence: 'a viewer may cancel',
+    number: 41,
+    file: isolation,
+    test: roles,
+    says: /viewer POST \/v1\/jobs\/cancel: 400/,
+    patches: [
+      {
+        file: `${src}/auth/permissions.ts`,
+        from: `'jobs:cancel': tenant(['admin', 'developer', 'submitter'])`,
+        to: `'jobs:cancel': tenant(everyone)`,
       },
     ],
   },

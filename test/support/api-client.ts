@@ -17,6 +17,11 @@ export type Job = {
   readonly finishedAt: string | null
   readonly result: unknown
   readonly error: JobError | null
+  readonly cancel?: {
+    readonly requestedAt: string
+    readonly actor: string
+    readonly reason: string | null
+  }
   readonly waitingFor: { readonly kind: string; readonly stage?: string } | null
   readonly steps: Readonly<Record<string, Step>>
   readonly runs: readonly { readonly run: number; readonly status: string }[]

@@ -59,16 +59,16 @@ test('what a server is too old for is told from what is not there by its own con
   const { baseUrl } = await startServer(t, ({ url }) =>
     url === '/openapi.json' ? { body: { info: {}, paths } } : problem(404, 'not_found'),
   )
-  const cancel = ['cancel', 'j1', '--api', baseUrl, '-o', 'json']
-  const old = await runCli(cancel)
+  const pause = ['replay', 'pause', 'r1', '--api', baseUrl, '-o', 'json']
+  const old = await runCli(pause)
   assert.equal(old.status, 1)
   assert.equal(JSON.parse(old.err).error.code, 'not_in_this_server')
   for (const args of [['dlq', 'list'], ['replay', 'list'], ['flow']]) {
     assert.match((await runCli([...args, '--api', baseUrl])).err, /does not have .* yet/)
   }
 
-  paths['/v1/jobs/{id}/cancel'] = { post: {} }
-  const absent = await runCli(cancel)
+  paths['/v1/replays/{id}/pause'] = { post: {} }
+  const absent = await runCli(pause)
   assert.equal(absent.status, 3)
   assert.equal(JSON.parse(absent.err).error.code, 'not_found')
 })

@@ -23,9 +23,12 @@ export type {
 export type {
   BatchAnswer,
   BatchJob,
+  CancelCounts,
   GetJobOptions,
+  JobCounts,
   JobFilter,
   JobPage,
+  JobSelection,
   SubmitOptions,
   WaitOptions,
 } from './jobs.ts'

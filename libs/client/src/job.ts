@@ -70,6 +70,13 @@ export type JobSummary = {
 export type Job = JobSummary & {
   readonly notAfter: string | null
   readonly result: unknown
+  /** Who asked to cancel it; absent where nobody has. */
+  readonly cancel?: {
+    readonly requestedAt: string
+    /** `key:<id>`, or `operator`. */
+    readonly actor: string
+    readonly reason: string | null
+  }
   readonly input?: unknown
   readonly waitingFor: WaitingFor | null
   readonly steps: Readonly<Record<string, JobStep>>

@@ -1,4 +1,4 @@
-import type { JobEvent } from '@weir/contracts'
+import type { JobEvent, JobStatus } from '@weir/contracts'
 import { isTerminal } from '@weir/contracts/states'
 import { type FollowOptions, followEvents } from './follow-events.ts'
 import type { Job, JobArtifact, JobRequest, JobSummary } from './job.ts'
@@ -30,6 +30,17 @@ export type JobFilter = {
   readonly cursor?: string
 }
 
+/** Which jobs: those of a filter, or every one. */
+export type JobSelection = Omit<JobFilter, 'limit' | 'cursor'> | 'all'
+
+export type JobCounts = {
+  readonly total: number
+  readonly byStatus: Readonly<Partial<Record<JobStatus, number>>>
+}
+
+/** Jobs that ended in the queue, and runs that were asked to end. */
+export type CancelCounts = { readonly cancelled: number; readonly cancelling: number }
+
 export type JobPage = { readonly jobs: readonly JobSummary[]; readonly nextCursor?: string }
 
 export type GetJobOptions = {
@@ -45,6 +56,9 @@ export type WaitOptions = {
   readonly include?: readonly ('input' | 'outputs')[]
   readonly signal?: AbortSignal
 }
+
+/** More calls than any tenant has jobs to cancel. */
+const CANCEL_CALLS_MAX = 1_000
 
 /** One request waits no longer than this: proxies cut off what is silent for long. */
 const WAIT_PER_REQUEST_MS = 20_000
@@ -104,10 +118,13 @@ export function createJobs(transport: Transport) {
     },
 
     list(filter: JobFilter = {}): Promise<JobPage> {
-      const { tags = {}, ...rest } = filter
-      const byTag = Object.entries(tags).map(([key, value]) => [`tag.${key}`, value])
-      const query = { ...rest, ...Object.fromEntries(byTag) }
-      return transport.call<JobPage>({ method: 'GET', path: '/v1/jobs', query })
+      return transport.call<JobPage>({ method: 'GET', path: '/v1/jobs', query: toQuery(filter) })
+    },
+
+    /** How many there are, by status. */
+    count(filter: Exclude<JobSelection, 'all'> = {}): Promise<JobCounts> {
+      const path = '/v1/jobs/counts'
+      return transport.call<JobCounts>({ method: 'GET', path, query: toQuery(filter) })
     },
 
     async events(id: string, after = 0): Promise<readonly JobEvent[]> {
@@ -149,6 +166,34 @@ export function createJobs(transport: Transport) {
       })
     },
 
+    /** Cancels all jobs that are selected and have not ended. */
+    async cancelAll(selection: JobSelection, reason?: string): Promise<CancelCounts> {
+      let cancelled = 0
+      let cancelling = 0
+      for (let call = 0; call < CANCEL_CALLS_MAX; call += 1) {
+        const counts = await transport.call<CancelCounts & { readonly more: boolean }>({
+          method: 'POST',
+          path: '/v1/jobs/cancel',
+          json: { ...toBody(selection), ...(reason !== undefined && { reason }) },
+          isIdempotent: true,
+        })
+        cancelled += counts.cancelled
+        cancelling += counts.cancelling
+        if (!counts.more) break
+      }
+      return { cancelled, cancelling }
+    },
+
+    /** How many that would be; nothing is cancelled. */
+    planCancel(selection: JobSelection): Promise<JobCounts> {
+      return transport.call<JobCounts>({
+        method: 'POST',
+        path: '/v1/jobs/cancel',
+        json: { ...toBody(selection), dryRun: true },
+        isIdempotent: true,
+      })
+    },
+
     /** The job when it has ended; as it is after `timeoutMs` (see its status). */
     async waitFor(id: string, options: WaitOptions): Promise<Job> {
       const { timeoutMs, include, signal } = options
@@ -162,3 +207,11 @@ export function createJobs(transport: Transport) {
     },
   }
 }
+
+function toQuery({ tags = {}, ...rest }: JobFilter) {
+  const byTag = Object.entries(tags).map(([key, value]) => [`tag.${key}`, value])
+  return { ...rest, ...Object.fromEntries(byTag) }
+}
+
+const toBody = (selection: JobSelection) =>
+  selection === 'all' ? { all: true } : { filter: selection }

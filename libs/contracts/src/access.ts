@@ -56,7 +56,7 @@ export function platformAccess(topics: Topics, role: PlatformRole): Access[] {
     case 'ledger':
       return [
         ...on('group', 'literal', 'read', topics.ledgerGroup),
-        ...on('topic', 'literal', 'read', topics.events, topics.registry),
+        ...on('topic', 'literal', 'read', topics.events, topics.registry, topics.changes),
         ...on('topic', 'literal', 'write', topics.control, topics.changes),
       ]
     case 'watchdog':

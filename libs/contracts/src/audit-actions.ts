@@ -89,6 +89,16 @@ export const auditActions = {
     }),
   },
   'key.revoke': { log: 'tenant', text: 'a key was revoked', detail: none },
+  'job.cancel': { log: 'tenant', text: 'the end of a job was asked for', detail: none },
+  'jobs.cancel': {
+    log: 'tenant',
+    text: 'the end of all jobs of a filter was asked for; an entry for each two hundred of them',
+    detail: Type.Object({
+      filter: Type.Record(Type.String(), Type.Unknown()),
+      cancelled: Type.Integer({ minimum: 0, description: 'Queued ones, that ended' }),
+      cancelling: Type.Integer({ minimum: 0, description: 'Running ones' }),
+    }),
+  },
   'pipeline.publish': {
     log: 'tenant',
     text: 'a version was published and became current',

@@ -75,6 +75,10 @@ const fanOut = maybe(
 
 const reason = Type.String(about('Why, in words'))
 
+const actor = maybe(
+  Type.String({ minLength: 1, ...about('Who asked for it: `key:<id>` or `operator`') }),
+)
+
 const told = Type.Integer({
   minimum: 1,
   ...about('Number among the events and artifacts of the attempt'),
@@ -222,6 +226,7 @@ export const jobEventSchemas = {
   'join.fired': ofTask('join.fired', 'A join did not wait for all of its inputs', inputs),
   'job.cancel_requested': ofJob('job.cancel_requested', 'Somebody asked to cancel the job', {
     reason: maybe(reason),
+    actor,
     error: maybe(error),
   }),
   'job.rerun': ofJob('job.rerun', 'A replay or redrive began the next run; not written yet', {
@@ -244,10 +249,11 @@ export const jobEventSchemas = {
     ...failure,
     superseded,
   }),
-  'job.cancelled': ofJob('job.cancelled', 'The run was cancelled', {
-    reason: maybe(reason),
-    superseded,
-  }),
+  'job.cancelled': ofJob(
+    'job.cancelled',
+    'The run was cancelled: by a request, in the queue or when its work was cleaned up, or by a handler',
+    { reason: maybe(reason), actor, superseded },
+  ),
   'job.dropped': ofJob(
     'job.dropped',
     'The run was dropped by an overload policy; not written yet',

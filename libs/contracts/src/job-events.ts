@@ -74,6 +74,8 @@ export type JobEventData = Partial<
   readonly superseded?: readonly string[]
   readonly diverged?: true
   readonly cause?: string
+  /** `job.cancel_requested` and the end that follows from it: who asked, `key:<id>` or `operator`. */
+  readonly actor?: string
   /** `job.rerun`: the tasks that run again; all others keep what was decided in the runs before. */
   readonly again?: readonly (readonly [step: string, items: '*' | readonly string[]])[]
 }

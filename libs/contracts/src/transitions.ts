@@ -157,9 +157,13 @@ export const PAYLOAD_HEADERS = {
 /** What stands in a payload record: an output too large for its report, or an artifact's content. */
 export type PayloadKind = 'output' | 'artifact'
 
-/** `weir.changes`: what the ledger has just committed, and the hint that jobs were queued. Hints: lost or doubled ones do no harm. */
+/**
+ * `weir.changes`: what the ledger has just committed, and the hints that jobs were queued, or runs
+ * are to be cancelled. Hints: lost or doubled ones do no harm.
+ */
 export type ChangeRecord =
   | { readonly v: 1; readonly kind: 'queued'; readonly count: number }
+  | { readonly v: 1; readonly kind: 'cancelling'; readonly count: number }
   | {
       readonly v: 1
       readonly kind: 'runs'

@@ -107,6 +107,7 @@ async function foldAll(ledger: Pool, claimed: readonly ClaimedJob[]): Promise<vo
         lastSeq: 6,
         error: null,
         failedStep: null,
+        isCancelKnown: false,
       })),
     },
   ])

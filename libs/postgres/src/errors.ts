@@ -4,6 +4,9 @@ import pg from 'pg'
 /** What the offset comparison of a fold raises (migration 0007). */
 export const OFFSET_CONFLICT = 'WR001'
 
+/** What a run raises that would end without the cancel that was asked for (migration 0014). */
+export const CANCEL_MISSED = 'WR002'
+
 /** SQLSTATE of an error of the server, undefined for anything else. */
 export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined

@@ -7,10 +7,23 @@ export { migrate, readMigrations } from './migrate.ts'
 export { createPool, type Pool } from './pool.ts'
 export { admitJobs, admitJobsIn, type JobAnswer, type NewJob } from './queries/admit.ts'
 export { type AuditEntry, type AuditFilter, insertAudit, listAudit } from './queries/audit.ts'
+export {
+  type CancelRequest,
+  type CancelTarget,
+  holdForCancel,
+  listCancelling,
+  markCancelling,
+} from './queries/cancel.ts'
 export { type ClaimedJob, claimJobs, type Pick } from './queries/claim.ts'
 export { advanceClock } from './queries/clock.ts'
 export { listContracts, type StageContract, upsertContract } from './queries/contracts.ts'
-export { commitFolds, type Fold, type NewArtifact, type NewPayload } from './queries/fold.ts'
+export {
+  commitFolds,
+  type Fold,
+  type FoldAnswer,
+  type NewArtifact,
+  type NewPayload,
+} from './queries/fold.ts'
 export { type InFlightRun, listInFlight, listOverdue, loadClaimed } from './queries/in-flight.ts'
 export { readJobLog, readPayloads } from './queries/job-log.ts'
 export {
@@ -22,7 +35,6 @@ export {
   type JobSummary,
   listJobs,
   listQueueOverflow,
-  markCancelling,
 } from './queries/jobs.ts'
 export {
   type ApiKey,

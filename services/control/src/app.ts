@@ -15,6 +15,7 @@ import { compileValidator } from './http/validator.ts'
 import { addArtifactRoutes } from './routes/artifacts.ts'
 import { addAuditRoutes } from './routes/audit.ts'
 import { addBatchRoutes } from './routes/batch.ts'
+import { addCancelRoutes } from './routes/cancel.ts'
 import { addFlowRoutes } from './routes/flow.ts'
 import { addHealthRoutes } from './routes/health.ts'
 import { addJobRoutes } from './routes/jobs.ts'
@@ -88,6 +89,7 @@ export async function buildApp(control: Control): Promise<App> {
   addBatchRoutes(app, control)
   addJobRoutes(app, control)
   addArtifactRoutes(app, control)
+  addCancelRoutes(app, control)
   await app.ready()
   return app
 }

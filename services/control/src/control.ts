@@ -1,4 +1,4 @@
-import { createTopics, DISPATCHER_KEY, type Topics } from '@weir/contracts'
+import { type ChangeRecord, createTopics, DISPATCHER_KEY, type Topics } from '@weir/contracts'
 import {
   type Admin,
   connectKafka,
@@ -34,6 +34,7 @@ import {
 import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
 import { type ApiKey, parseApiKey } from './auth/api-key.ts'
 import { createKeyCache, type KeyCache } from './auth/key-cache.ts'
+import { type Canceller, createCanceller } from './cancel/canceller.ts'
 import type { controlSettings } from './config.ts'
 import { createDispatcherFigures, type DispatcherFigures } from './flow/dispatcher-figures.ts'
 import { createGateLog } from './flow/gate-log.ts'
@@ -73,6 +74,7 @@ export type Control = {
   readonly admission: Admission<NewJob>
   /** When this instance last admitted a job of the tenant, by `performance.now()`. */
   readonly admittedAt: (tenant: string) => number | undefined
+  readonly canceller: Canceller
   readonly waiters: Waiters
   readonly instances: Instances
   readonly gates: Gates
@@ -140,9 +142,17 @@ export function createControl(
   let isStarted = false
   let gateTimer: NodeJS.Timeout | undefined
 
-  const hint = createHints((value) =>
-    producer.send([{ topic: topics.changes, partition: 0, key: null, value }]),
-  )
+  const sendChange = (value: string) =>
+    producer.send([{ topic: topics.changes, partition: 0, key: null, value }])
+  const hint = createHints(sendChange)
+  const canceller = createCanceller({
+    pool,
+    // A hint: those who wait look now and then anyway.
+    announce: (change: ChangeRecord) => void sendChange(JSON.stringify(change)).catch(() => {}),
+    hint: createHints(sendChange, 'cancelling'),
+    count: (outcome, jobs) => metrics.cancels.inc({ outcome }, jobs),
+    closing: closing.signal,
+  })
 
   /** None of a batch gets in where one of its idempotency keys was used with another body. */
   async function admitAll(tenant: string, jobs: readonly NewJob[]): Promise<JobAnswer[]> {
@@ -282,6 +292,7 @@ export function createControl(
       onGroup: (jobs) => metrics.groupJobs.observe({}, jobs),
     }),
     admittedAt: (tenant) => admittedAt.get(tenant),
+    canceller,
     waiters,
     instances,
     gates,

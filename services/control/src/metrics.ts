@@ -24,6 +24,11 @@ export function createControlMetrics(waiters: () => number) {
         outcome: OUTCOMES,
       },
     ),
+    cancels: metrics.counter(
+      'weir_control_cancels_total',
+      'Jobs that were cancelled in the queue, and runs that were asked to end',
+      { outcome: ['cancelled', 'cancelling'] },
+    ),
     backpressure: metrics.counter(
       'weir_control_backpressure_total',
       'Answers 429, by who is the cause and, where it is one, the stage',

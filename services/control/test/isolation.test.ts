@@ -50,6 +50,7 @@ test('another tenant’s thing is answered like one that does not exist', async 
     ['GET', (id) => `/v1/jobs/${id}`, theirJob, newUuid()],
     ['GET', (id) => `/v1/jobs/${id}?include=input,outputs&wait=10`, theirJob, newUuid()],
     ['GET', (id) => `/v1/jobs/${id}/events`, theirJob, newUuid()],
+    ['POST', (id) => `/v1/jobs/${id}/cancel`, theirJob, newUuid(), {}],
     ['GET', (name) => `/v1/pipelines/${name}`, 'theirs', 'nobodys'],
     ['GET', (name) => `/v1/pipelines/${name}/versions`, 'theirs', 'nobodys'],
     ['GET', (name) => `/v1/pipelines/${name}/versions/1`, 'theirs', 'nobodys'],
@@ -103,6 +104,19 @@ test('lists, filters and forged cursors show nothing of another tenant', async (
     assert.equal(answer.status, 200, query)
     assert.deepEqual(answer.body.jobs, [], query)
   }
+  for (const filter of [
+    { pipeline: 'theirs' },
+    { correlationId: 'their-correlation' },
+    undefined,
+  ]) {
+    const body = filter === undefined ? { all: true } : { filter }
+    const answer = await api.call('POST', '/v1/jobs/cancel', { key: acme.key, body })
+    assert.deepEqual(answer.body, { cancelled: 0, cancelling: 0, more: false })
+  }
+  const counts = await api.call('GET', '/v1/jobs/counts', { key: acme.key })
+  assert.deepEqual(counts.body, { total: 0, byStatus: {} })
+  const theirs = await api.call('GET', `/v1/jobs/${theirJob}`, { key: rival.key })
+  assert.equal(theirs.body.status, 'queued')
   const keys = await api.call('GET', '/v1/keys', { key: acme.key })
   assert.ok(keys.body.keys.every(({ id }: { id: string }) => id !== theirKeyId))
   const pipelines = await api.call('GET', '/v1/pipelines?limit=500', { key: acme.key })

@@ -17,10 +17,13 @@ GET    /openapi.json                          yes    yes        yes        yes  
 POST   /v1/pipelines/{name}/jobs              yes    yes        yes        403     403       401
 POST   /v1/pipelines/{name}/jobs/batch        yes    yes        yes        403     403       401
 GET    /v1/jobs                               yes    yes        yes        yes     403       401
+GET    /v1/jobs/counts                        yes    yes        yes        yes     403       401
+POST   /v1/jobs/cancel                        yes    yes        yes        403     403       401
 GET    /v1/jobs/{id}                          yes    yes        yes        yes     403       401
 GET    /v1/jobs/{id}/artifacts                yes    yes        yes        yes     403       401
 GET    /v1/jobs/{id}/artifacts/{seq}          yes    yes        yes        yes     403       401
 GET    /v1/jobs/{id}/events                   yes    yes        yes        yes     403       401
+POST   /v1/jobs/{id}/cancel                   yes    yes        yes        403     403       401
 PUT    /v1/pipelines/{name}                   yes    yes        403        403     403       401
 POST   /v1/pipelines/{name}/validate          yes    yes        yes        yes     403       401
 GET    /v1/pipelines                          yes    yes        yes        yes     403       401

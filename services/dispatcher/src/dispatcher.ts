@@ -136,7 +136,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       if (value === null) continue
       const change = JSON.parse(value.toString()) as ChangeRecord
       if (change.kind === 'queued') hint()
-      else {
+      else if (change.kind === 'runs') {
         for (const run of change.runs) room.apply(run)
         // Room matters at once where jobs wait for it. Where none did, an end can still release the
         // next job of an ordering key, which may wait a moment.

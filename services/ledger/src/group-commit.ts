@@ -1,6 +1,4 @@
-import { commitFolds, type Fold, type Pool } from '@weir/postgres'
-
-export type CommitAnswer = Awaited<ReturnType<typeof commitFolds>>
+import { commitFolds, type Fold, type FoldAnswer, type Pool } from '@weir/postgres'
 
 /**
  * Writes the folds of all partitions of this process, one transaction at a time: while one is under
@@ -8,13 +6,13 @@ export type CommitAnswer = Awaited<ReturnType<typeof commitFolds>>
  * same, on the usage row of the tenant that they share, and each would pay for its own commit.
  */
 export type GroupCommit = {
-  /** Answers when the fold is committed, or when its partition stands elsewhere. Rejects where Postgres does not answer. */
-  commit(fold: Fold): Promise<CommitAnswer>
+  /** Answers when the fold is committed, or when it cannot be as it is. Rejects where Postgres does not answer. */
+  commit(fold: Fold): Promise<FoldAnswer>
 }
 
 type Waiting = {
   readonly fold: Fold
-  readonly resolve: (answer: CommitAnswer) => void
+  readonly resolve: (answer: FoldAnswer) => void
   readonly reject: (error: unknown) => void
 }
 

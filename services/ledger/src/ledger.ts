@@ -1,5 +1,5 @@
 import { SpanKind } from '@opentelemetry/api'
-import { createTopics, type Plan, type TicketKey } from '@weir/contracts'
+import { type ChangeRecord, createTopics, type Plan, type TicketKey } from '@weir/contracts'
 import {
   createAdmin,
   createConsumer,
@@ -27,6 +27,7 @@ import {
   traceparentOf,
   withLogContext,
 } from '@weir/runtime'
+import { createCancelSweep } from './cancel-sweep.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createInstances } from './instances.ts'
 import { createPartitionFold, type PartitionFold, type RunKey } from './partition-fold.ts'
@@ -36,6 +37,11 @@ import type { RunBook } from './run-book.ts'
 
 const DEADLINE_SWEEP_MS = 1_000
 const IN_FLIGHT_PAGE = 1_000
+const HINT_WAIT_MS = 5_000
+const CANCEL_HINT = `"kind":"${'cancelling' satisfies ChangeRecord['kind']}"`
+
+/** Most of what is on the topic is this service's own: it is not parsed to be passed over. */
+const isCancelHint = (value: Buffer | null): boolean => value?.includes(CANCEL_HINT) === true
 
 export type LedgerOptions = {
   readonly kafka: Kafka
@@ -272,15 +278,32 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
         where not_after <= clock_timestamp() limit 1000`,
     })
     if (late.length === 0) return
-    const byPartition = Map.groupBy(late, ({ job }) => partitionFor(job, partitionCount))
-    for (const [partition, keysOf] of byPartition) {
-      const own = owned.get(partition)
-      if (own === undefined) continue
-      const loaded = await load(keysOf)
-      own.fold.adopt(loaded.runs, loaded.plans, Date.now())
-      own.worker.expire(keysOf)
-    }
+    for (const [{ worker }, keysOf] of byWorker(late)) worker.expire(keysOf)
   }
+
+  /** Of what is found in all partitions, what those that are held here are to do. */
+  const byWorker = <Key extends RunKey>(found: readonly Key[]): [Owned, Key[]][] =>
+    [...Map.groupBy(found, ({ job }) => owned.get(partitionFor(job, partitionCount)))].flatMap(
+      ([own, keysOf]) => (own === undefined ? [] : [[own, keysOf] as [Owned, Key[]]]),
+    )
+
+  const cancels = createCancelSweep({
+    pool,
+    log,
+    onFound: (requests) => {
+      for (const [{ worker }, own] of byWorker(requests)) worker.cancel(own)
+    },
+  })
+  const hints = createReader({
+    kafka,
+    topics: [topics.changes],
+    from: 'latest',
+    maxWaitMs: HINT_WAIT_MS,
+    onRecords: (_topic, _partition, records) => {
+      if (records.some(({ value }) => isCancelHint(value))) cancels.hint()
+    },
+    onFatal: options.fail,
+  })
 
   return {
     checks: [
@@ -299,6 +322,7 @@ export async function startLedger(options: LedgerOptions): Promise<Ledger> {
     ],
     async stop() {
       clearInterval(sweep)
+      await Promise.all([cancels.stop(), hints.stop()])
       await consumer.stop()
       await Promise.all([...owned.values()].map(({ worker }) => worker.stop()))
       await registry.stop()

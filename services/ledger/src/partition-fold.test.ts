@@ -93,7 +93,7 @@ function createWorld(plan: Plan, instances: Instances = createInstances()) {
       claimedAt: NOW - 50,
       notAfter: NOW + 60_000,
       orderingKey: null,
-      cancelling: false,
+      cancel: null,
       lastSeq: 0,
       chunks: [],
     })

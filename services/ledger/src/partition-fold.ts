@@ -8,7 +8,7 @@ import {
   type TicketKey,
 } from '@weir/contracts'
 import type { KafkaRecord } from '@weir/kafka'
-import type { Fold, LoadedRun, NewArtifact, NewPayload } from '@weir/postgres'
+import type { CancelRequest, Fold, LoadedRun, NewArtifact, NewPayload } from '@weir/postgres'
 import type { Instances } from './instances.ts'
 import { isGenuine, type PayloadReport, readEventRecord } from './read-reports.ts'
 import {
@@ -19,6 +19,8 @@ import {
   heldOf,
   openBook,
   type RunBook,
+  reopenBook,
+  requestCancel,
   takeReport,
 } from './run-book.ts'
 
@@ -71,8 +73,12 @@ export type PartitionFold = {
   /** Takes runs into memory that are in flight already: what a crash kept from being decided. */
   adopt(loaded: readonly LoadedRun[], plans: ReadonlyMap<string, Plan>, nowMs: number): void
   read(records: readonly KafkaRecord[], nowMs: number): Promise<void>
-  /** Ends a run whose time is up. */
-  expire(key: RunKey, nowMs: number): void
+  /** Ends runs whose time is up. */
+  expire(keys: readonly RunKey[], nowMs: number): Promise<void>
+  /** Fences and ends runs that somebody asked to cancel; the same again changes nothing. */
+  cancel(requests: readonly CancelRequest[], nowMs: number): Promise<void>
+  /** Takes back ends that were not written because somebody had asked to cancel the runs before. */
+  reopen(fold: Fold, nowMs: number): Promise<void>
   /** Fences that have to be in Kafka before the next commit. */
   fences(): ToFence[]
   /** What is to be written now; `all` writes what could wait too. Null where there is nothing. */
@@ -114,7 +120,14 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     }
   }
 
-  const open = (loaded: LoadedRun, plan: Plan | undefined, wanted: number): RunBook | undefined => {
+  /** Never twice: a second book of a run would number its events once more. */
+  const open = (
+    loaded: LoadedRun,
+    plan: Plan | undefined,
+    wanted: number,
+    offset: number,
+    nowMs: number,
+  ): RunBook | undefined => {
     const isOpen = loaded.status === 'open' && loaded.run === wanted && loaded.claimedAt !== null
     if (!isOpen || plan === undefined) {
       remember(keyOf(loaded.job, wanted))
@@ -126,6 +139,10 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
       return undefined
     }
     books.set(keyOf(book.job, book.run), book)
+    appendOpening(book, loaded, offset, nowMs)
+    // Before any report that comes after: what was asked before is not overtaken by it.
+    if (loaded.cancel !== null) requestCancel(book, loaded.cancel, offset, nowMs)
+    settleDecision(book, offset, nowMs)
     return book
   }
 
@@ -134,9 +151,9 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     if (book.unwritten.length > 0) dirty.add(book)
   }
 
-  const loadMissing = async (reports: readonly RunReports[], nowMs: number, offset: number) => {
+  const loadMissing = async (wanted: readonly RunKey[], nowMs: number, offset: number) => {
     const missing = new Map<string, RunKey>()
-    for (const { tenant, job, run } of reports) {
+    for (const { tenant, job, run } of wanted) {
       const key = keyOf(job, run)
       if (!books.has(key) && !over.has(key)) missing.set(key, { tenant, job, run })
     }
@@ -149,8 +166,7 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
         remember(key)
         continue
       }
-      const book = open(loaded, plans.get(loaded.planId), run)
-      if (book !== undefined) appendOpening(book, loaded, offset, nowMs)
+      open(loaded, plans.get(loaded.planId), run, offset, nowMs)
     }
   }
 
@@ -170,11 +186,9 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
     },
     adopt(loaded, plans, nowMs) {
       for (const run of loaded) {
-        if (books.has(keyOf(run.job, run.run))) continue
-        const book = open(run, plans.get(run.planId), run.run)
-        if (book === undefined) continue
-        appendOpening(book, run, position, nowMs)
-        settleDecision(book, position, nowMs)
+        if (!books.has(keyOf(run.job, run.run))) {
+          open(run, plans.get(run.planId), run.run, position, nowMs)
+        }
       }
     },
     async read(records, nowMs) {
@@ -230,25 +244,50 @@ export function createPartitionFold(options: PartitionFoldOptions): PartitionFol
       for (const [book, offset] of touched) settleDecision(book, offset, nowMs)
       if (last !== undefined) position = last.offset + 1
     },
-    expire({ job, run }, nowMs) {
-      const book = books.get(keyOf(job, run))
-      if (book === undefined || book.ended || book.ending !== null) return
-      book.ending = {
-        decision: {
-          status: 'failed',
-          error: {
-            code: 'deadline_exceeded',
-            message: 'The run did not end before its deadline.',
-            class: 'deadline',
-            step: '',
-            attempts: 0,
+    async expire(wanted, nowMs) {
+      await loadMissing(wanted, nowMs, position)
+      for (const { job, run } of wanted) {
+        const book = books.get(keyOf(job, run))
+        if (book === undefined || book.ended || book.ending !== null) continue
+        book.ending = {
+          decision: {
+            status: 'failed',
+            error: {
+              code: 'deadline_exceeded',
+              message: 'The run did not end before its deadline.',
+              class: 'deadline',
+              step: '',
+              attempts: 0,
+            },
+            superseded: [],
           },
-          superseded: [],
-        },
-        decidedAt: nowMs,
-        fenceOffset: null,
+          decidedAt: nowMs,
+          fenceOffset: null,
+        }
+        endings.add(book)
       }
-      endings.add(book)
+    },
+    async cancel(requests, nowMs) {
+      await loadMissing(requests, nowMs, position)
+      for (const request of requests) {
+        const book = books.get(keyOf(request.job, request.run))
+        if (book === undefined || book.isCancelKnown) continue
+        requestCancel(book, request, position, nowMs)
+        settleDecision(book, position, nowMs)
+      }
+    },
+    async reopen({ ended }, nowMs) {
+      const { runs } = await options.load(ended)
+      for (const loaded of runs) {
+        const key = keyOf(loaded.job, loaded.run)
+        const before = books.get(key)
+        if (loaded.cancel === null || before?.ended !== true || before.isCancelKnown) continue
+        const book = reopenBook(before, loaded)
+        dirty.delete(before)
+        books.set(key, book)
+        requestCancel(book, loaded.cancel, position, nowMs)
+        settleDecision(book, position, nowMs)
+      }
     },
     fences() {
       const fences: ToFence[] = []
@@ -399,5 +438,6 @@ function endedRunOf(book: RunBook, nowMs: number): Fold['ended'][number] {
     failedStep: error === undefined ? null : (step ?? null),
     pipeline: book.pipeline,
     orderingKey: book.orderingKey,
+    isCancelKnown: book.isCancelKnown,
   }
 }

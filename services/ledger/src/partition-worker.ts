@@ -1,5 +1,6 @@
 import type { ChangeRecord, Topics } from '@weir/contracts'
 import type { KafkaRecord, Producer } from '@weir/kafka'
+import type { CancelRequest } from '@weir/postgres'
 import { createBell, type Logger } from '@weir/runtime'
 import type { GroupCommit } from './group-commit.ts'
 import type { PartitionFold, RunKey } from './partition-fold.ts'
@@ -16,6 +17,7 @@ export type PartitionWorker = {
   expire(keys: readonly RunKey[]): void
   /** Age of the oldest record that is read and not written yet; 0 where there is none. */
   behindMs(nowMs: number): number
+  cancel(requests: readonly CancelRequest[]): void
   /** Ends the loop after the commit that is under way. */
   stop(): Promise<void>
 }
@@ -44,12 +46,13 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   let paused = false
   let stopped = false
   const news = createBell()
-  const expired: RunKey[] = []
+  let expired: readonly RunKey[] = []
+  let cancelled: readonly CancelRequest[] = []
   /** When the batch came that is being written. */
   let writingSince: number | undefined
 
   const waitForWork = async () => {
-    const hasWork = queue.length > 0 || expired.length > 0
+    const hasWork = queue.length > 0 || expired.length > 0 || cancelled.length > 0
     const due = fold.nextDue
     const waitMs = due === null ? 1_000 : Math.min(Math.max(due - Date.now(), 20), 1_000)
     await news.heard(hasWork ? 0 : waitMs)
@@ -91,9 +94,14 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
   const write = async () => {
     const due = fold.collect(Date.now(), false)
     if (due === null) return
-    if ((await commits.commit(due.fold)) === 'conflict') {
+    const answer = await commits.commit(due.fold)
+    if (answer === 'conflict') {
       stopped = true
       options.onConflict()
+      return
+    }
+    if (answer === 'cancel_missed') {
+      await fold.reopen(due.fold, Date.now())
       return
     }
     fold.committed(due.fold)
@@ -106,7 +114,11 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
     const batch = nextBatch()
     writingSince = batch[0]?.timestamp
     await retrying(() => fold.read(batch, Date.now()))
-    for (const key of expired.splice(0)) fold.expire(key, Date.now())
+    const [late, unwanted] = [expired, cancelled]
+    expired = []
+    cancelled = []
+    if (late.length > 0) await retrying(() => fold.expire(late, Date.now()))
+    if (unwanted.length > 0) await retrying(() => fold.cancel(unwanted, Date.now()))
     await retrying(writeFences)
     await retrying(write)
     writingSince = undefined
@@ -148,7 +160,11 @@ export function startWorker(options: WorkerOptions): PartitionWorker {
       news.ring()
     },
     expire(keys) {
-      expired.push(...keys)
+      expired = keys
+      news.ring()
+    },
+    cancel(requests) {
+      cancelled = requests
       news.ring()
     },
     behindMs(nowMs) {

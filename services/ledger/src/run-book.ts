@@ -1,6 +1,8 @@
 import type { JobEvent, Plan, RunReports, TaskReport } from '@weir/contracts'
 import {
   acceptReport,
+  type CancelOrder,
+  cancelRequested,
   decideRun,
   foldEvent,
   heldSlots,
@@ -45,6 +47,8 @@ export type RunBook = {
   readonly stored: Set<string>
   ending: Ending | null
   ended: boolean
+  /** The log tells that somebody asked to cancel the run. */
+  isCancelKnown: boolean
   /** Context of the latest report, for the ledger's own span. */
   traceparent: string
   correlation: string
@@ -55,8 +59,12 @@ const at = (ms: number) => new Date(ms).toISOString()
 /** Opens the book of a run from what Postgres has of it. */
 export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
   const state = startRun(plan)
+  let isCancelKnown = false
   for (const chunk of loaded.chunks) {
-    for (const event of JSON.parse(chunk.events) as JobEvent[]) foldEvent(state, plan, event)
+    for (const event of JSON.parse(chunk.events) as JobEvent[]) {
+      foldEvent(state, plan, event)
+      isCancelKnown ||= event.type === 'job.cancel_requested' && event.run === loaded.run
+    }
   }
   return {
     tenant: loaded.tenant,
@@ -76,6 +84,7 @@ export function openBook(loaded: LoadedRun, plan: Plan): RunBook {
     stored: new Set(),
     ending: null,
     ended: false,
+    isCancelKnown,
     traceparent: '',
     correlation: loaded.correlationId,
   }
@@ -121,6 +130,25 @@ export function appendOpening(
   )
 }
 
+/**
+ * Takes up that somebody asked to cancel the run: once, and while it has not ended. What was decided
+ * before and not written yet follows from the log anew: a run that had failed stays failed, one that
+ * was to complete, or was out of time, is cancelled.
+ */
+export function requestCancel(
+  book: RunBook,
+  { at: atMs, ...order }: CancelOrder & { readonly at: number },
+  offset: number,
+  nowMs: number,
+): void {
+  if (book.ended || book.isCancelKnown) return
+  book.isCancelKnown = true
+  appendEvent(book, cancelRequested(book.run, order, at(atMs)), offset, nowMs)
+  const { ending } = book
+  const decision = ending === null ? null : decideRun(book.state, book.plan)
+  if (ending !== null && decision !== null) book.ending = { ...ending, decision }
+}
+
 /** Takes a report into the book. False where it changed nothing: late, doubled, or not of this run. */
 export function takeReport(
   book: RunBook,
@@ -129,10 +157,24 @@ export function takeReport(
   offset: number,
   nowMs: number,
 ): boolean {
-  if (book.ended || book.ending !== null) return false
+  // What was done before the stages heard of a cancel is kept: it is the fence that ends the work.
+  if (book.ended || (book.ending !== null && !book.isCancelKnown)) return false
   const accepted = acceptReport(book.state, book.plan, reports.step, report, nowMs)
   for (const event of accepted.events) appendEvent(book, event, offset, nowMs)
   return accepted.events.length > 0
+}
+
+/**
+ * The same run as it was before it ended, where that could not be written: its last event is taken
+ * back, and what else was not written stands again behind what Postgres has.
+ */
+export function reopenBook(ended: RunBook, loaded: LoadedRun): RunBook {
+  const book = openBook(loaded, ended.plan)
+  book.traceparent = ended.traceparent
+  for (const { seq: _, ...event } of ended.unwritten.slice(0, -1)) {
+    appendEvent(book, event, ended.unwrittenFrom, ended.unwrittenSince)
+  }
+  return book
 }
 
 /** Decides whether the run is over; a run with work that may go on first needs its fence obeyed. */

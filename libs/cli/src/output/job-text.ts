@@ -14,6 +14,7 @@ export function describeJob(job: Job, paint: Paint): string {
     `pipeline  ${job.pipeline} v${job.version}, run ${job.run}`,
     `status    ${status}${tookOf(job)}`,
     ...(job.waitingFor === null ? [] : [`waits     ${clean(job.waitingFor.detail)}`]),
+    ...(job.cancel === undefined ? [] : [`cancel    ${formatCancel(job.cancel)}`]),
     ...(job.error === null ? [] : [`error     ${formatError(job.error)}`]),
     ...Object.entries(job.tags).map(([key, value]) => `tag       ${clean(`${key}=${value}`)}`),
     '',
@@ -24,6 +25,9 @@ export function describeJob(job: Job, paint: Paint): string {
   }
   return lines.join('\n')
 }
+
+const formatCancel = ({ actor, reason }: NonNullable<Job['cancel']>): string =>
+  clean(`asked for by ${actor}${reason === null ? '' : `: ${reason}`}`)
 
 function tookOf({ submittedAt, finishedAt }: Job): string {
   return finishedAt === null ? '' : ` after ${formatSpan(submittedAt, finishedAt)}`

@@ -108,10 +108,37 @@ export const jobCommands: readonly CommandSpec[] = [
   {
     name: 'cancel',
     group,
-    summary: 'Cancel a job',
-    args: [job],
-    options: [{ flags: '--because <text>', text: 'why; it stands in the job’s events' }],
-    examples: [['weir cancel 0192… --because "wrong day"', 'ask for its end']],
+    summary: 'Cancel a job, or all that a filter names',
+    more:
+      'A queued job ends at once. A running one is `cancelling` until its handlers have been aborted and their ' +
+      'cleanups have run; what had completed stays readable. With a filter it is said how many jobs that is before ' +
+      'anything is done.',
+    args: [{ ...job, name: '[job]', text: 'id of the job; else a filter' }],
+    options: [
+      { flags: '--pipeline <name>', text: 'filter: of a pipeline', completes: 'pipelines' },
+      {
+        flags: '--status <status>',
+        text: 'filter: in a status; may be repeated',
+        isList: true,
+        choices: ['queued', 'running'],
+      },
+      { flags: '--tag <k=v>', text: 'filter: with a tag; may be repeated', isList: true },
+      { flags: '--correlation-id <id>', text: 'filter: with a correlation id' },
+      { flags: '--from <time>', text: 'filter: submitted at or after (RFC 3339)' },
+      { flags: '--to <time>', text: 'filter: submitted before (RFC 3339)' },
+      { flags: '--all', text: 'every job of the tenant, instead of a filter' },
+      { flags: '--because <text>', text: 'why; it stands in the jobs’ events' },
+      { flags: '--dry-run', text: 'say how many that would be; cancel nothing' },
+      yesOption,
+    ],
+    examples: [
+      ['weir cancel 0192… --because "wrong day"', 'ask for its end'],
+      ['weir cancel --pipeline delays --dry-run', 'how many that would be'],
+      [
+        'weir cancel --pipeline delays --status queued --because "bad input" --yes',
+        'empty its queue',
+      ],
+    ],
     isRemote: true,
     formats: ALL_FORMATS,
     load: async () => (await import('../commands/cancel.ts')).cancel,

@@ -2,6 +2,7 @@ import { childItem, type Plan, parentItem, type TerminalStatus } from '@weir/con
 import type { NewEvent } from './accept-report.ts'
 import { indexRun, type RunIndex, type StepIndex } from './run-index.ts'
 import {
+  type Cancellation,
   COMPLETED,
   DROPPED,
   FAILED,
@@ -19,6 +20,8 @@ export type RunDecision = {
   readonly status: TerminalStatus
   /** The failure that ended the run; null where it did not fail. */
   readonly error: JobError | null
+  /** Of a run that was cancelled. */
+  readonly cancellation?: Cancellation
   /** Steps with work that nobody needed any more when the run ended. */
   readonly superseded: readonly string[]
 }
@@ -198,8 +201,12 @@ export function needsFence(state: RunState, plan: Plan): boolean {
  * The terminal event of a run.
  * @param at RFC 3339, UTC, milliseconds
  */
-export function terminalEvent(state: RunState, decision: RunDecision, at: string): NewEvent {
-  const { error, superseded } = decision
+export function terminalEvent(
+  state: Pick<RunState, 'run'>,
+  decision: RunDecision,
+  at: string,
+): NewEvent {
+  const { error, cancellation, superseded } = decision
   const failure =
     error === null
       ? {}
@@ -213,6 +220,6 @@ export function terminalEvent(state: RunState, decision: RunDecision, at: string
     type: `job.${decision.status}`,
     at,
     ...(error === null ? {} : { attempt: error.attempts }),
-    data: { ...failure, ...(superseded.length === 0 ? {} : { superseded }) },
+    data: { ...failure, ...cancellation, ...(superseded.length === 0 ? {} : { superseded }) },
   }
 }

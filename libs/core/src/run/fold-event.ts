@@ -13,6 +13,7 @@ import {
 import { indexRun, type RunIndex, type StepIndex } from './run-index.ts'
 import {
   CANCELLED,
+  type Cancellation,
   COMPLETED,
   DROPPED,
   FAILED,
@@ -80,8 +81,12 @@ function foldDecision(
     state.failures += 1
     if (plan.onFailure === 'fail_fast') state.verdict ??= { status: 'failed', error }
   } else if (outcome === CANCELLED) {
-    state.verdict ??= { status: 'cancelled', error: null }
+    state.verdict ??= { status: 'cancelled', error: null, cancellation: cancellationOf(data) }
   }
+}
+
+function cancellationOf({ reason, actor }: JobEventData): Cancellation {
+  return { ...(reason !== undefined && { reason }), ...(actor !== undefined && { actor }) }
 }
 
 function foldTook(
@@ -172,7 +177,7 @@ export function foldEvent(state: RunState, plan: Plan, event: Omit<JobEvent, 'se
       state.status = 'cancelling'
       state.verdict ??=
         event.data.error === undefined
-          ? { status: 'cancelled', error: null }
+          ? { status: 'cancelled', error: null, cancellation: cancellationOf(event.data) }
           : { status: 'failed', error: errorOf(event) }
       return
     case 'task.progress':

@@ -65,6 +65,13 @@ export type RunView = {
   readonly cause: string
 }
 
+export type CancelView = {
+  /** RFC 3339. */
+  readonly requestedAt: string
+  readonly actor: string
+  readonly reason: string | null
+}
+
 /** A job as its events and its plan tell it. */
 export type JobView = {
   readonly run: number
@@ -74,6 +81,8 @@ export type JobView = {
   readonly finishedAt: string | null
   readonly result: unknown
   readonly error: JobError | null
+  /** Who asked to cancel the latest run; only where somebody has. */
+  readonly cancel?: CancelView
   readonly waitingFor: WaitingFor | null
   readonly steps: Readonly<Record<string, StepView>>
   readonly runs: readonly RunView[]
@@ -291,6 +300,11 @@ function errorOf(event: JobEvent): JobError | null {
   return { ...error, step, ...(item === undefined ? {} : { item }), attempts: event.attempt ?? 1 }
 }
 
+function cancelOf(event: JobEvent): CancelView | null {
+  const { actor, reason = null } = event.data
+  return actor === undefined ? null : { requestedAt: event.at, actor, reason }
+}
+
 function resetDetails(plan: Plan, details: StepDetail[], event: JobEvent): void {
   const { byName } = indexRun(plan)
   for (const [name, items] of event.data.again ?? []) {
@@ -319,6 +333,7 @@ export function projectJob(
   let dispatchedAt: string | null = null
   let finishedAt: string | null = null
   let error: JobError | null = null
+  let cancel: CancelView | null = null
   const begin = (run: number, cause: string) => runs.push({ run, status: 'queued', cause })
   for (const event of events) {
     const position = event.step === undefined ? undefined : byName.get(event.step)
@@ -327,10 +342,12 @@ export function projectJob(
     foldEvent(state, plan, event)
     if (event.type === 'job.queued') submittedAt = event.at
     if (event.type === 'job.dispatched') dispatchedAt = event.at
+    if (event.type === 'job.cancel_requested') cancel = cancelOf(event)
     if (event.type === 'job.rerun') {
       begin(event.run, event.data.cause ?? 'replay')
       finishedAt = null
       error = null
+      cancel = null
     } else if (runs.length === 0) {
       begin(event.run, 'submit')
     }
@@ -352,6 +369,7 @@ export function projectJob(
     finishedAt,
     result: resultOf(state, plan, details, options),
     error,
+    ...(cancel !== null && { cancel }),
     waitingFor: waitingFor(state, plan),
     steps: Object.fromEntries(
       steps.map((at) => [

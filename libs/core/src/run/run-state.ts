@@ -29,6 +29,9 @@ export type ItemSet = {
   high: number
 }
 
+/** Why a run was cancelled: what its handler said, or who asked for it and why. */
+export type Cancellation = { readonly reason?: string; readonly actor?: string }
+
 /** A task that is known to be between attempts, or to be running. */
 export type ActiveTask = {
   readonly attempt: number
@@ -77,7 +80,11 @@ export type RunState = {
   status: JobStatus
   readonly steps: readonly StepState[]
   /** What ends the run before its steps have all reported; the first one stands. */
-  verdict: { readonly status: 'failed' | 'cancelled'; readonly error: JobError | null } | null
+  verdict: {
+    readonly status: 'failed' | 'cancelled'
+    readonly error: JobError | null
+    readonly cancellation?: Cancellation
+  } | null
   failures: number
   /** Digests taken by consumers whose producer has not reported yet, by `edge/item`. */
   readonly taken: Map<string, number>

@@ -83,6 +83,7 @@ const end = async (claimed: ClaimedJob[]) => {
       lastSeq: 1,
       error: null,
       failedStep: null,
+      isCancelKnown: false,
       pipeline: each.pipeline,
       orderingKey: each.orderingKey,
     })),

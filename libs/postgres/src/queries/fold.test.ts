@@ -6,9 +6,10 @@ import { type Lease, takeLease } from '../leases.ts'
 import type { Pool } from '../pool.ts'
 import { asRole, asTenant } from '../single-statements.ts'
 import { admitJobs } from './admit.ts'
+import { markCancelling } from './cancel.ts'
 import { type ClaimedJob, claimJobs } from './claim.ts'
 import { newJob } from './fixtures.ts'
-import { commitFold, type EndedRun, type Fold } from './fold.ts'
+import { commitFold, type EndedRun, type Fold, type FoldAnswer } from './fold.ts'
 import { readJobLog, readPayloads } from './job-log.ts'
 import { getJob } from './jobs.ts'
 import { adoptPartition, initOffsets, readOffsets } from './offsets.ts'
@@ -54,7 +55,7 @@ async function claimOne(): Promise<ClaimedJob | undefined> {
   return claimed
 }
 
-const fold = (change: Partial<Fold>): Promise<'committed' | 'conflict'> =>
+const fold = (change: Partial<Fold>): Promise<FoldAnswer> =>
   commitFold(ledger, {
     partition: 3,
     fromOffset: 10,
@@ -76,6 +77,7 @@ const ended = (change: Partial<EndedRun> = {}): EndedRun => ({
   lastSeq: 4,
   error: '{"code":"x"}',
   failedStep: 'locate',
+  isCancelKnown: false,
   pipeline: 'delays',
   orderingKey: null,
   ...change,
@@ -171,6 +173,19 @@ describe('a fold', () => {
     assert.equal((await readOffsets(asRole(ledger)))[0]?.nextOffset, 20)
   })
 
+  it('ends no run whose log does not know of the cancel that was asked for', async () => {
+    const before = await gauges()
+    const intent = { id: job.job, reason: 'no need', actor: 'key:1' }
+    assert.deepEqual(await markCancelling(asTenant(control, tenant), tenant, [intent]), [job.job])
+    const chunks = [{ ...key(), run: 1, fromSeq: 1, toSeq: 4, events: '[]' }]
+    assert.equal(await fold({ chunks, ended: [ended({ status: 'completed' })] }), 'cancel_missed')
+    assert.deepEqual(await gauges(), before)
+    assert.equal((await getJob(asTenant(control, tenant), tenant, job.job))?.status, 'cancelling')
+    const knowing = ended({ status: 'cancelled', isCancelKnown: true })
+    assert.equal(await fold({ chunks, ended: [knowing] }), 'committed')
+    assert.equal((await getJob(asTenant(control, tenant), tenant, job.job))?.status, 'cancelled')
+  })
+
   it('keeps which steps have ended, for a run that goes on', async () => {
     await fold({ endedSteps: [{ ...key(), run: 1, steps: ['a', 'b "c"'] }] })
     const stored = await getJob(asTenant(control, tenant), tenant, job.job)
@@ -197,7 +212,7 @@ describe('loading runs', () => {
       claimedAt: job.claimedAt,
       notAfter: job.notAfter,
       orderingKey: null,
-      cancelling: false,
+      cancel: null,
       lastSeq: 2,
       chunks: [{ run: 1, fromSeq: 1, toSeq: 2, events: '["e"]' }],
     })

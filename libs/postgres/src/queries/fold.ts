@@ -1,6 +1,6 @@
 import type { TerminalStatus } from '@weir/contracts'
 import { arrayLiteral } from '../array-literal.ts'
-import { OFFSET_CONFLICT, sqlStateOf } from '../errors.ts'
+import { CANCEL_MISSED, OFFSET_CONFLICT, sqlStateOf } from '../errors.ts'
 import type { Pool } from '../pool.ts'
 import type { Statement } from '../statement.ts'
 import { batchQuery } from '../transaction.ts'
@@ -19,6 +19,8 @@ export type EndedRun = JobKey & {
   readonly failedStep: string | null
   readonly pipeline: string
   readonly orderingKey: string | null
+  /** The log tells of the request to cancel the run. */
+  readonly isCancelKnown: boolean
 }
 
 export type NewPayload = JobKey & {
@@ -50,18 +52,18 @@ export type Fold = {
   readonly artifacts: readonly NewArtifact[]
 }
 
+export type FoldAnswer = 'committed' | 'conflict' | 'cancel_missed'
+
 /**
  * Writes what batches of events have led to, one fold for each partition, with the offsets they were
- * read up to, in one transaction and round trip. All of it or, where a partition stands elsewhere or
- * has another owner, nothing: then the answer is `conflict`.
+ * read up to, in one transaction and round trip. All of it or nothing: where a partition stands
+ * elsewhere or has another owner the answer is `conflict`; where a run would end that somebody has
+ * asked to cancel, and its log does not know, `cancel_missed`.
  *
  * Locks: the partitions' offsets in their order, then the usage rows of the tenants in the order of
  * their ids.
  */
-export async function commitFolds(
-  pool: Pool,
-  folds: readonly Fold[],
-): Promise<'committed' | 'conflict'> {
+export async function commitFolds(pool: Pool, folds: readonly Fold[]): Promise<FoldAnswer> {
   const inOrder = folds.toSorted((one, other) => one.partition - other.partition)
   const statements = inOrder.map(advanceOffset)
   const all: Changes = {
@@ -87,7 +89,9 @@ export async function commitFolds(
     await batchQuery(pool, statements)
     return 'committed'
   } catch (error) {
-    if (sqlStateOf(error) === OFFSET_CONFLICT) return 'conflict'
+    const state = sqlStateOf(error)
+    if (state === OFFSET_CONFLICT) return 'conflict'
+    if (state === CANCEL_MISSED) return 'cancel_missed'
     throw error
   }
 }
@@ -195,20 +199,23 @@ const endRuns = (ended: readonly EndedRun[], usage: ReadonlyMap<string, number>)
   text: `
     with ending as materialized (
       select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::bigint[],
-        $6::integer[], $7::text[], $8::text[])
-        as e(tenant_id, job_id, run, status, finished_ms, last_seq, error, failed_step)
+        $6::integer[], $7::text[], $8::text[], $11::boolean[])
+        as e(tenant_id, job_id, run, status, finished_ms, last_seq, error, failed_step,
+          is_cancel_known)
     ),
     gone as (
       delete from in_flight f using ending e
       where f.tenant_id = e.tenant_id and f.job_id = e.job_id and f.run = e.run
-      returning f.tenant_id
+      returning f.tenant_id, f.cancelling and not e.is_cancel_known as is_cancel_missed
     ),
     counted as (
       update tenant_usage u
       set in_flight = u.in_flight - coalesce(n.runs, 0), stored_bytes = u.stored_bytes + b.bytes
       from unnest($9::uuid[], $10::bigint[]) as b(tenant_id, bytes)
-      left join (select tenant_id, count(*)::integer as runs from gone group by tenant_id) n
-        on n.tenant_id = b.tenant_id
+      left join (
+        select tenant_id, app.count_ends(count(*), bool_or(is_cancel_missed)) as runs
+        from gone group by tenant_id
+      ) n on n.tenant_id = b.tenant_id
       where u.tenant_id = b.tenant_id
     )
     update jobs j
@@ -229,6 +236,7 @@ const endRuns = (ended: readonly EndedRun[], usage: ReadonlyMap<string, number>)
     ended.map((each) => each.failedStep),
     [...usage.keys()],
     [...usage.values()],
+    ended.map((each) => each.isCancelKnown),
   ],
 })
 

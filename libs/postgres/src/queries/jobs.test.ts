@@ -7,6 +7,7 @@ import type { Pool } from '../pool.ts'
 import { asRole, asTenant } from '../single-statements.ts'
 import { withTenant } from '../transaction.ts'
 import { admitJobs } from './admit.ts'
+import { markCancelling } from './cancel.ts'
 import { claimJobs } from './claim.ts'
 import { newJob } from './fixtures.ts'
 import { commitFold } from './fold.ts'
@@ -18,7 +19,6 @@ import {
   type JobFilter,
   listJobs,
   listQueueOverflow,
-  markCancelling,
 } from './jobs.ts'
 import { adoptPartition, initOffsets } from './offsets.ts'
 import { getUsage } from './usage.ts'
@@ -78,11 +78,12 @@ before(async () => {
       lastSeq: 3,
       error: null,
       failedStep: status === 'failed' ? 'locate' : null,
+      isCancelKnown: false,
       pipeline: 'delays',
       orderingKey: null,
     })),
   })
-  assert.ok(await markCancelling(tx(), tenant, jobs.cancelling.id))
+  await markCancelling(tx(), tenant, [{ id: jobs.cancelling.id, reason: null, actor: 'me' }])
   await endQueuedJobs(tx(), 'cancelled', [
     { id: jobs.cancelled.id, fromSeq: 1, toSeq: 2, events: '[1]', error: '{}' },
   ])
@@ -173,7 +174,8 @@ describe('jobs', () => {
     assert.equal(await getJob(theirs, other, jobs.running.id), undefined)
     // Even where the code asks for the wrong tenant.
     assert.equal(await getJob(theirs, tenant, jobs.running.id), undefined)
-    assert.equal(await markCancelling(theirs, tenant, jobs.running.id), false)
+    const intent = { id: jobs.running.id, reason: null, actor: 'them' }
+    assert.deepEqual(await markCancelling(theirs, tenant, [intent]), [])
     const ended = await withTenant(control, other, (own) =>
       endQueuedJobs(own, 'dropped', [
         { id: jobs.queued.id, fromSeq: 1, toSeq: 1, events: '[]', error: null },

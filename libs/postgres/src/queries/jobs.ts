@@ -134,16 +134,6 @@ export async function listQueueOverflow(
   })
 }
 
-/** Asks for the end of a run in flight; false where there is none. Repeating it changes nothing. */
-export async function markCancelling(tx: Tx, tenant: string, id: string): Promise<boolean> {
-  const changed = await tx.execute({
-    name: 'mark-cancelling',
-    text: `update in_flight set cancelling = true where tenant_id = $1 and job_id = $2`,
-    values: [tenant, id],
-  })
-  return changed === 1
-}
-
 export type QueuedEnd = {
   readonly id: string
   /** The chunk of the log that ends it; `fromSeq` is one above the job's `lastSeq`. */

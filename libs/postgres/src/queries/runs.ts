@@ -26,13 +26,22 @@ export type LoadedRun = {
   readonly claimedAt: number | null
   readonly notAfter: number | null
   readonly orderingKey: string | null
-  readonly cancelling: boolean
+  /** Who asked to cancel the run; null where nobody has. */
+  readonly cancel: {
+    readonly reason: string | null
+    readonly actor: string
+    readonly at: number
+  } | null
   readonly lastSeq: number
   /** All chunks of the log, of earlier runs too, in order. */
   readonly chunks: readonly LogChunk[]
 }
 
-type JobRow = Omit<LoadedRun, 'chunks'>
+type JobRow = Omit<LoadedRun, 'chunks' | 'cancel'> & {
+  readonly cancelReason: string | null
+  readonly cancelActor: string
+  readonly cancelledAt: number | null
+}
 type ChunkRow = LogChunk & { readonly tenant: string; readonly job: string }
 
 const jobsText = `
@@ -41,7 +50,11 @@ const jobsText = `
          floor(extract(epoch from j.submitted_at) * 1000)::bigint as "submittedAt",
          (extract(epoch from f.claimed_at) * 1000)::bigint as "claimedAt",
          (extract(epoch from f.not_after) * 1000)::bigint as "notAfter",
-         f.ordering_key as "orderingKey", coalesce(f.cancelling, false) as cancelling,
+         f.ordering_key as "orderingKey", f.cancel_reason as "cancelReason",
+         coalesce(f.cancel_actor, '') as "cancelActor",
+         case when f.cancelling then
+           floor(extract(epoch from coalesce(f.cancel_requested_at, f.claimed_at)) * 1000)::bigint
+         end as "cancelledAt",
          j.last_seq as "lastSeq"
   from unnest($1::uuid[], $2::uuid[]) as k(tenant_id, job_id)
   join jobs j on j.tenant_id = k.tenant_id and j.id = k.job_id
@@ -66,10 +79,12 @@ export async function loadRuns(
     { name: 'load-run-chunks', text: chunksText, values },
   ])
   const byJob = Map.groupBy(chunks as ChunkRow[], (chunk) => `${chunk.tenant} ${chunk.job}`)
-  return (jobs as JobRow[]).map((row) => {
+  return (jobs as JobRow[]).map(({ cancelReason, cancelActor, cancelledAt, ...row }) => {
     const own = byJob.get(`${row.tenant} ${row.job}`) ?? []
     return {
       ...row,
+      cancel:
+        cancelledAt === null ? null : { reason: cancelReason, actor: cancelActor, at: cancelledAt },
       // Chunks of a run that has not ended are ahead of the job's row.
       lastSeq: Math.max(row.lastSeq, own.at(-1)?.toSeq ?? 0),
       chunks: own.map(({ run, fromSeq, toSeq, events }) => ({ run, fromSeq, toSeq, events })),

@@ -74,6 +74,7 @@ async function endJobs(claimed: readonly ClaimedJob[]): Promise<void> {
       lastSeq: 1,
       error: null,
       failedStep: null,
+      isCancelKnown: false,
     })),
   })
 }

@@ -28,6 +28,7 @@ export const permissions = {
   'pipelines:write': tenant(['admin', 'developer']),
   'pipelines:read': tenant(everyone),
   'jobs:submit': tenant(['admin', 'developer', 'submitter']),
+  'jobs:cancel': tenant(['admin', 'developer', 'submitter']),
   'jobs:read': tenant(everyone),
 } as const satisfies Record<string, PermissionSpec>
 

@@ -43,6 +43,13 @@ export const jobSchema = Type.Object({
   notAfter: nullable(time),
   input: Type.Optional(Type.Unknown()),
   result: Type.Unknown(),
+  cancel: Type.Optional(
+    Type.Object({
+      requestedAt: time,
+      actor: Type.String(),
+      reason: nullable(Type.String()),
+    }),
+  ),
   waitingFor: nullable(
     Type.Object({
       kind: oneOf([

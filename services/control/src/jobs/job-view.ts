@@ -42,6 +42,7 @@ export function viewJob(job: Job, events: readonly JobEvent[], plan: Plan, optio
     error: view.error ?? parseOrNull(job.error),
     notAfter: toTimeOrNull(job.notAfter),
     result: payloads ? view.result : null,
+    ...(view.cancel !== undefined && { cancel: view.cancel }),
     waitingFor: job.status === 'queued' ? (options.waitingFor ?? null) : view.waitingFor,
     steps: view.steps,
     runs: view.runs.map((run) => ({ ...run, traceId })),

@@ -1,11 +1,11 @@
 import { JOB_STATUSES, type JobStatus, WeirError } from '@weir/contracts'
 import type { JobFilter } from '@weir/postgres'
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { limitOf, oneOf, time } from '../http/schemas.ts'
 
 const word = Type.Optional(Type.String({ minLength: 1, maxLength: 255 }))
 
-const plain = Type.Object({
+const filters = {
   status: Type.Optional(Type.Array(oneOf(JOB_STATUSES), { maxItems: 8 })),
   pipeline: word,
   correlationId: word,
@@ -13,23 +13,45 @@ const plain = Type.Object({
   failedStep: word,
   from: Type.Optional(time),
   to: Type.Optional(time),
+}
+const filter = Type.Object(filters)
+const list = Type.Object({
+  ...filters,
   limit: limitOf(50, 500),
   cursor: Type.Optional(Type.String({ maxLength: 64 })),
 })
 
-/** The filters of a list of jobs; `tag.<key>=<value>` as often as there are keys. */
-export const listQuerySchema = Type.Unsafe<Static<typeof plain>>({
-  type: 'object',
-  properties: plain.properties,
-  patternProperties: { '^tag\\.[A-Za-z0-9._:/-]{1,64}$': { type: 'string', maxLength: 256 } },
-  additionalProperties: false,
-})
+/** With `tag.<key>=<value>` as often as there are keys. */
+const withTags = <Schema extends TSchema & { readonly properties: object }>({
+  properties,
+}: Schema) =>
+  Type.Unsafe<Static<Schema>>({
+    type: 'object',
+    properties,
+    patternProperties: { '^tag\\.[A-Za-z0-9._:/-]{1,64}$': { type: 'string', maxLength: 256 } },
+    additionalProperties: false,
+  })
 
-export function toFilter(query: Static<typeof plain>): JobFilter {
+/** The filters of jobs, in a query. */
+export const filterQuerySchema = withTags(filter)
+/** The same, and which page of a list. */
+export const listQuerySchema = withTags(list)
+
+/** Tags of a query, by their keys. */
+export function tagsOf(query: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(query)
+      .filter(([name]) => name.startsWith('tag.'))
+      .map(([name, value]) => [name.slice('tag.'.length), String(value)]),
+  )
+}
+
+export function toFilter(
+  query: Static<typeof filter>,
+  tagValues: Readonly<Record<string, string>> = tagsOf(query),
+): JobFilter {
   const { status, pipeline, correlationId, idempotencyKey, failedStep } = query
-  const tags = Object.entries(query)
-    .filter(([name]) => name.startsWith('tag.'))
-    .map(([name, value]) => `${name.slice('tag.'.length)}=${String(value)}`)
+  const tags = Object.entries(tagValues).map(([key, value]) => `${key}=${value}`)
   return {
     ...(status === undefined ? {} : { status: status as JobStatus[] }),
     ...(pipeline === undefined ? {} : { pipeline }),

@@ -1,16 +1,20 @@
 import type { ChangeRecord } from '@weir/contracts'
 
 /**
- * Tells the dispatcher that jobs were queued: at most one hint under way, what is queued meanwhile
- * goes into the next. A hint that fails is dropped; the dispatcher looks each 250 ms anyway.
+ * Tells the dispatcher that jobs were queued, or the ledger that runs are to be cancelled: at most
+ * one hint under way, what comes meanwhile goes into the next. A hint that fails is dropped; both
+ * look by themselves a few times a second.
  */
-export function createHints(send: (value: string) => Promise<unknown>): (count: number) => void {
+export function createHints(
+  send: (value: string) => Promise<unknown>,
+  kind: 'queued' | 'cancelling' = 'queued',
+): (count: number) => void {
   let waiting = 0
   let isSending = false
   async function drain(): Promise<void> {
     isSending = true
     while (waiting > 0) {
-      const hint: ChangeRecord = { v: 1, kind: 'queued', count: waiting }
+      const hint: ChangeRecord = { v: 1, kind, count: waiting }
       waiting = 0
       await send(JSON.stringify(hint)).catch(() => {})
     }
