@@ -107,7 +107,13 @@ export const PAYLOAD_HEADERS = {
  */
 export type ChangeRecord =
   | { readonly v: 1; readonly kind: 'queued'; readonly count: number }
-  | { readonly v: 1; readonly kind: 'cancelling'; readonly count: number }
+  // `runs` for a dispatcher of before: it takes all but `queued` for a list of runs.
+  | {
+      readonly v: 1
+      readonly kind: 'cancelling'
+      readonly count: number
+      readonly runs: readonly []
+    }
   | {
       readonly v: 1
       readonly kind: 'runs'
