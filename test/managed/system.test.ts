@@ -187,7 +187,7 @@ const MATRIX: Record<string, Record<string, string>> = {
     [topics.events]: 'r',
     [topics.registry]: 'r',
     [topics.control]: 'w',
-    [topics.changes]: 'w',
+    [topics.changes]: 'rw',
   },
   'weir-watchdog': {
     [topics.watchdog]: 'rw',

@@ -163,7 +163,13 @@ export type PayloadKind = 'output' | 'artifact'
  */
 export type ChangeRecord =
   | { readonly v: 1; readonly kind: 'queued'; readonly count: number }
-  | { readonly v: 1; readonly kind: 'cancelling'; readonly count: number }
+  // `runs` for a dispatcher of before: it takes all but `queued` for a list of runs.
+  | {
+      readonly v: 1
+      readonly kind: 'cancelling'
+      readonly count: number
+      readonly runs: readonly []
+    }
   | {
       readonly v: 1
       readonly kind: 'runs'

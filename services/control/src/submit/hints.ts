@@ -14,7 +14,10 @@ export function createHints(
   async function drain(): Promise<void> {
     isSending = true
     while (waiting > 0) {
-      const hint: ChangeRecord = { v: 1, kind, count: waiting }
+      const hint: ChangeRecord =
+        kind === 'queued'
+          ? { v: 1, kind, count: waiting }
+          : { v: 1, kind, count: waiting, runs: [] }
       waiting = 0
       await send(JSON.stringify(hint)).catch(() => {})
     }
