@@ -57,10 +57,13 @@ test('the catalogue of the audit log has the actions that the code writes, and n
     .filter((file) => existsSync(join(root, file)))
   const text = sources.map(read).join('\n')
   const groups = new Set(Object.keys(auditActions).map((action) => action.split('.')[0]))
+  // What happens to a job is told in its log, under names that look alike.
+  const events: ReadonlySet<string> = new Set(JOB_EVENT_TYPES)
   const written = new Set(
     [...text.matchAll(/'([a-z]+)\.([a-z_]+)'/g)]
       .filter(([, group]) => groups.has(group))
-      .map(([, group, verb]) => `${group}.${verb}`),
+      .map(([, group, verb]) => `${group}.${verb}`)
+      .filter((name) => !events.has(name)),
   )
   // One for each verb of a list.
   const isMade = (action: string) => text.includes(`\`${action.split('.')[0]}.\${`)

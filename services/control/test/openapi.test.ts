@@ -31,6 +31,8 @@ const ROUTES = [
   'GET /v1/jobs',
   'GET /v1/jobs/counts',
   'GET /v1/jobs/{id}',
+  'GET /v1/jobs/{id}/artifacts',
+  'GET /v1/jobs/{id}/artifacts/{seq}',
   'GET /v1/jobs/{id}/events',
   'GET /v1/keys',
   'GET /v1/pipelines',
