@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Job } from '@weir/client'
+import { readBlocks } from '../../../test/support/markdown.ts'
 import { type System, startSystem } from '../../../test/support/system.ts'
 
 const bin = join(import.meta.dirname, '..', 'bin', 'weir.js')
@@ -209,6 +210,46 @@ test('diff tells the same from the different, lint what does not fit', async () 
   const linted = await weir(['lint', 'loop.yaml', '-o', 'json'])
   assert.equal(linted.status, 1)
   assert.equal(JSON.parse(linted.out).valid, false)
+})
+
+/** The lines of a page's shell examples that call the command, as arguments without their comments. */
+function commandsOf(page: string): string[][] {
+  const shell = readBlocks(readFileSync(join(root, page), 'utf8')).filter(
+    ({ language }) => language === 'sh',
+  )
+  return shell
+    .flatMap(({ text }) => text.split('\n'))
+    .filter((line) => line.startsWith('weir '))
+    .map((line) => line.replace(/\s+#.*$/, '').match(/"[^"]*"|\S+/g) ?? [])
+    .map(([, ...args]) => args.map((arg) => arg.replaceAll('"', '')))
+}
+
+test('the commands of the guide for operators do what stands there', async () => {
+  const slow = { do: 'slow', ms: 60_000 }
+  const delays = { steps: { only: { stage: 'act@1', timeoutMs: 90_000, config: slow } } }
+  writeFileSync(join(folder, 'delays.json'), JSON.stringify(delays))
+  assert.equal((await weir(['apply', '-f', 'delays.json'])).status, 0)
+  const [one, other] = await Promise.all(
+    [1, 2].map(async () => (await weir(['submit', 'delays'])).out.trim()),
+  )
+  const { tenants } = await json<{ tenants: readonly { id: string; name: string }[] }>([
+    ...['get', 'tenants', '--context', 'operator'],
+  ])
+  const acme = tenants.find(({ name }) => name === 'acme')?.id as string
+  const commands = commandsOf('docs/guides/operating.md')
+  const asked = new Set(commands.map(([name]) => name))
+  assert.ok(asked.has('cancel') && asked.has('audit'), [...asked].join())
+  for (const command of commands) {
+    const id = command.includes('--tenant') ? acme : (one as string)
+    const context = command[0] === 'cancel' ? 'acme' : 'operator'
+    const args = command.map((arg) => (arg === '0192…' ? id : arg))
+    const { status, err } = await weir([...args, '--context', context])
+    assert.equal(status, 0, `weir ${command.join(' ')}: ${err}`)
+  }
+  for (const id of [one, other]) {
+    const ended = await weir(['watch', id as string, '--timeout', '20000'])
+    assert.match(ended.out, /job\.cancelled/)
+  }
 })
 
 test('keys are made, used and revoked', async () => {
