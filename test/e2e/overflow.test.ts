@@ -7,9 +7,9 @@ import { until } from '../support/until.ts'
 
 const JOBS = 25
 const ITEMS = 500
-/** More than its queue and the batch on its way (spans), and than its buffer (lines), can hold. */
+/** More than its queue and the batches on their way, one given up and the next (spans), and than its buffer (lines), can hold. */
 const TASKS = JOBS * ITEMS
-const SPANS_MAX = 16_384 + 2_048
+const SPANS_MAX = 16_384 + 2 * 2_048
 
 const sink = await startOtlpSink()
 after(() => sink.close())
