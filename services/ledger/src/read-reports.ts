@@ -56,7 +56,8 @@ function readPayload(record: KafkaRecord): EventRecord {
       step: header('step'),
       item: header('item'),
       digest: header('digest'),
-      body: record.value ?? Buffer.alloc(0),
+      // A copy: it may wait for its run, and the record is a view into all that was fetched with it.
+      body: Buffer.from(record.value ?? ''),
     },
     claims: {
       ...identity,

@@ -9,8 +9,8 @@ import {
   withTenant,
 } from '@weir/postgres'
 import type { NewEntry } from '../audit/entry.ts'
+import { createTenantLanes } from '../tenant-lanes.ts'
 import { type Cancelled, type CancelOutcome, cancelJobs, type JobCancel } from './cancel-jobs.ts'
-import { groupByTenant } from './group-by-tenant.ts'
 
 /** Of one transaction: bounds how long the tenant's other calls wait for it. */
 const CHUNK_JOBS = 200
@@ -19,6 +19,12 @@ const CALL_JOBS_MAX = 10_000
 
 /** One job to cancel, with the entry for the audit log that stands if it is. */
 export type CancelCall = JobCancel & { readonly entry: NewEntry }
+
+type Waiting = {
+  readonly call: CancelCall
+  readonly resolve: (outcome: CancelOutcome) => void
+  readonly reject: (error: unknown) => void
+}
 
 export type FilterCancel = {
   /** Names statuses that can be cancelled, and no other. */
@@ -59,7 +65,7 @@ export function createCanceller(ports: CancellerPorts): Canceller {
     return counts
   }
 
-  const cancel = groupByTenant<CancelCall, CancelOutcome>(async (tenant, calls) => {
+  const cancelGroup = async (tenant: string, calls: readonly CancelCall[]) => {
     const cancelled = await withTenant(pool, tenant, async (tx) => {
       const done = await cancelJobs(tx, tenant, calls)
       const entries = calls.filter((_, at) => isDone(done.outcomes[at]))
@@ -68,10 +74,24 @@ export function createCanceller(ports: CancellerPorts): Canceller {
     })
     tell(cancelled)
     return cancelled.outcomes
-  }, CHUNK_JOBS)
+  }
+
+  const lanes = createTenantLanes<Waiting>({
+    take: (waiting) => waiting.splice(0, CHUNK_JOBS),
+    async work(tenant, group) {
+      const outcomes = await cancelGroup(
+        tenant,
+        group.map(({ call }) => call),
+      )
+      for (const [at, { resolve }] of group.entries()) resolve(outcomes[at] as CancelOutcome)
+      return []
+    },
+    full: 'Too many jobs wait to be cancelled.',
+  })
 
   return {
-    cancel,
+    cancel: (tenant, call) =>
+      new Promise((resolve, reject) => lanes(tenant, { call, resolve, reject })),
     async cancelAll(tenant, { filter, order, toEntry }) {
       const only = new Set(filter.status)
       const total = { cancelled: 0, cancelling: 0 }

@@ -1,5 +1,5 @@
-import { WeirError } from '@weir/contracts'
 import type { JobAnswer } from '@weir/postgres'
+import { createTenantLanes } from '../tenant-lanes.ts'
 
 /** What became of a job that was submitted; admitted ones with the time the database gave them. */
 export type Admitted =
@@ -22,7 +22,6 @@ export type Admission<Job> = {
 
 const GROUP_JOBS_MAX = 500
 const GROUP_CHARS_MAX = 4 * 1024 * 1024
-const WAITING_MAX = 5_000
 
 type Entry<Job> = {
   readonly jobs: readonly Job[]
@@ -32,48 +31,21 @@ type Entry<Job> = {
   readonly reject: (error: unknown) => void
 }
 
-type Lane<Job> = { waiting: Entry<Job>[]; isBusy: boolean }
-
-/**
- * Submits of one tenant share the admission statement: what comes while one is under way goes with
- * the next. Each statement holds the tenant's usage row until its commit is on disk, so one by one
- * a tenant would get a few hundred jobs a second; together they cost one commit.
- */
+/** Submits of one tenant share the admission statement. */
 export function createAdmission<Job extends { readonly input: string }>(
   ports: AdmissionPorts<Job>,
 ): Admission<Job> {
-  const lanes = new Map<string, Lane<Job>>()
+  const lanes = createTenantLanes<Entry<Job>>({
+    take: takeGroup,
+    work: admitGroup,
+    full: 'Too many submits wait to be admitted.',
+  })
 
   function enqueue(tenant: string, jobs: readonly Job[], allOrNone: boolean) {
-    const lane = lanes.get(tenant) ?? { waiting: [], isBusy: false }
-    lanes.set(tenant, lane)
-    if (lane.waiting.length >= WAITING_MAX) {
-      throw new WeirError('unavailable', 'Too many submits wait to be admitted.', {
-        retryAfterS: 1,
-      })
-    }
     const { promise, resolve, reject } = Promise.withResolvers<readonly Admitted[]>()
     const chars = jobs.reduce((sum, job) => sum + job.input.length, 0)
-    lane.waiting.push({ jobs, allOrNone, chars, resolve, reject })
-    if (!lane.isBusy) void drain(tenant, lane)
+    lanes(tenant, { jobs, allOrNone, chars, resolve, reject })
     return promise
-  }
-
-  async function drain(tenant: string, lane: Lane<Job>): Promise<void> {
-    lane.isBusy = true
-    // Submits that arrived in the same turn of the event loop go together from the first.
-    await new Promise(setImmediate)
-    while (lane.waiting.length > 0) {
-      const group = takeGroup(lane.waiting)
-      try {
-        const again = await admitGroup(tenant, group)
-        lane.waiting.unshift(...again)
-      } catch (error) {
-        for (const { reject } of group) reject(error)
-      }
-    }
-    lane.isBusy = false
-    lanes.delete(tenant)
   }
 
   /** Answers what is decided; returns what must be tried again. */
