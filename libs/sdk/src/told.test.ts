@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { limits } from '@weir/contracts'
 import type { StageContext } from './context.ts'
 import { defineStage } from './define-stage.ts'
@@ -100,14 +99,22 @@ const slowly = (kept: () => Promise<void>): Task => ({
 })
 
 test('a task ends when its artifacts cannot be lost any more, within its timeout', async () => {
-  let isKept = false
-  const slow = async () => {
-    await pause(50)
-    isKept = true
-  }
+  const kept = Promise.withResolvers<void>()
   const stage = stageOf((ctx) => void ctx.artifact('a', 'a'))
-  const { outcome } = await runTask(stage, slowly(slow))
-  assert.deepEqual([outcome.status, isKept], ['ok', true])
+  let isOver = false
+  const running = Promise.resolve(
+    runTask(
+      stage,
+      slowly(() => kept.promise),
+    ),
+  ).then((result) => {
+    isOver = true
+    return result
+  })
+  await new Promise(setImmediate)
+  assert.equal(isOver, false)
+  kept.resolve()
+  assert.equal((await running).outcome.status, 'ok')
   const never = await runTask(
     stage,
     slowly(() => new Promise(() => {})),

@@ -1,96 +1,35 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  deriveTicketKey,
-  type JobEvent,
-  newUuid,
-  type PipelineDocument,
-  type Plan,
-  type RunReports,
-  type StageRef,
-  type TaskReport,
-  tagFor,
-} from '@weir/contracts'
-import { checkPipeline, compilePlan } from '@weir/core'
-import type { KafkaRecord } from '@weir/kafka'
+import { type JobEvent, newUuid, type TaskReport } from '@weir/contracts'
 import type { CancelRequest, Fold, LoadedRun } from '@weir/postgres'
-import { createInstances } from './instances.ts'
-import { createPartitionFold, type PartitionFold } from './partition-fold.ts'
+import type { PartitionFold } from './partition-fold.ts'
+import { compile, createWorld, NOW, tenant } from './test-support/world.ts'
 
-const key = deriveTicketKey(Buffer.alloc(32, 7), 'ledger', 'k1')
-const tenant = newUuid()
 const job = newUuid()
-const NOW = 1_800_000_000_000
 const ASKED = NOW + 10
 const order = { reason: 'wrong day', actor: 'key:1', at: ASKED }
 const request: CancelRequest = { tenant, job, run: 1, ...order }
-
-function compile(): Plan {
-  const stage = 'a@1' as StageRef
-  const stages = new Map([
-    [stage, { ref: stage, kind: null, lanes: ['normal' as const], contracts: null }],
-  ])
-  const document = {
-    onFailure: 'fail_fast',
-    steps: { a: { stage }, b: { stage }, c: { stage, after: ['a'] } },
-  }
-  const checked = checkPipeline(document as PipelineDocument, { stages })
-  assert.deepEqual(checked.errors, [])
-  return compilePlan({ tenant, pipeline: 'p', version: 1, effective: checked.effective })
-}
+const stage = 'a@1'
+const plan = compile({
+  onFailure: 'fail_fast',
+  steps: { a: { stage }, b: { stage }, c: { stage, after: ['a'] } },
+})
 
 /** One run in flight, whose stages have no instance that would have to obey a fence. */
-function createWorld() {
-  const plan = compile()
-  const row: LoadedRun = {
-    tenant,
-    job,
-    run: 1,
-    status: 'open',
-    pipeline: 'p',
-    version: 1,
-    planId: plan.id,
-    correlationId: job,
-    traceparent: null,
-    submittedAt: NOW - 100,
-    claimedAt: NOW - 50,
-    notAfter: NOW + 60_000,
-    orderingKey: null,
-    cancel: null,
-    lastSeq: 0,
-    chunks: [],
+function createCancelWorld() {
+  const { rows, addJob, open, report } = createWorld(plan)
+  addJob(job)
+  const change = (row: Partial<LoadedRun>) => {
+    rows.set(job, { ...(rows.get(job) as LoadedRun), ...row })
   }
-  const open = (change: Partial<LoadedRun> = {}): PartitionFold =>
-    createPartitionFold({
-      partition: 0,
-      owner: 'o',
-      start: 0,
-      keys: [key],
-      instances: createInstances(),
-      load: async () => ({ runs: [{ ...row, ...change }], plans: new Map([[plan.id, plan]]) }),
-    })
-  let offset = 0
-  const report = (step: string, task: Partial<TaskReport> = {}): KafkaRecord => {
-    const claims = { tenant, job, run: 1, plan: plan.id, notAfter: NOW + 60_000 }
-    const reports: RunReports = {
-      ...claims,
-      correlation: job,
-      traceparent: '',
-      tag: `k1=${tagFor(key, claims)}`,
-      step,
-      tasks: [{ item: '', status: 'completed', attempt: 1, at: NOW, output: '1', ...task }],
-    }
-    return {
-      topic: 'weir.events',
-      partition: 0,
-      offset: offset++,
-      timestamp: NOW,
-      key: null,
-      value: Buffer.from(JSON.stringify({ v: 1, stage: 's', instance: 'i', runs: [reports] })),
-      headers: {},
-    }
+  return {
+    change,
+    open(row: Partial<LoadedRun> = {}): PartitionFold {
+      change(row)
+      return open()
+    },
+    report: (step: string, task: Partial<TaskReport> = {}) => report(job, step, task),
   }
-  return { open, report }
 }
 
 /** Writes all there is; fences are acknowledged at once. */
@@ -108,7 +47,7 @@ const typesOf = (events: readonly JobEvent[]) => events.map(({ type }) => type)
 const error = { code: 'broken', message: 'no', class: 'permanent' } as const
 
 test('a run that somebody asked to cancel is fenced, and its end says who asked and why', async () => {
-  const { open, report } = createWorld()
+  const { open, report } = createCancelWorld()
   const fold = open()
   await fold.read([report('a')], NOW)
   await fold.cancel([request, request], ASKED)
@@ -140,7 +79,7 @@ test('a run that somebody asked to cancel is fenced, and its end says who asked 
 })
 
 test('a run of which nothing was heard yet is fenced all the same', async () => {
-  const fold = createWorld().open()
+  const fold = createCancelWorld().open()
   await fold.cancel([request], ASKED)
   const { fences, events } = write(fold, ASKED)
   assert.equal(fences.length, 1)
@@ -153,7 +92,7 @@ test('a run of which nothing was heard yet is fenced all the same', async () => 
 })
 
 test('reports that are read after the request are kept, and complete no run', async () => {
-  const { open, report } = createWorld()
+  const { open, report } = createCancelWorld()
   const fold = open({ cancel: order })
   await fold.read([report('a'), report('b'), report('c')], ASKED)
   const { events, ended } = write(fold, ASKED)
@@ -166,9 +105,8 @@ test('reports that are read after the request are kept, and complete no run', as
 })
 
 test('an end that was not written because of a request is taken back, and the work before it is kept', async () => {
-  const world = createWorld()
-  const cancel: { cancel: LoadedRun['cancel'] } = { cancel: null }
-  const fold = world.open(cancel)
+  const world = createCancelWorld()
+  const fold = world.open()
   await fold.read(
     ['a', 'b', 'c'].map((step) => world.report(step)),
     NOW,
@@ -176,7 +114,7 @@ test('an end that was not written because of a request is taken back, and the wo
   const refused = fold.collect(NOW, false)?.fold
   assert.equal(refused?.ended[0]?.status, 'completed')
   assert.equal(refused?.ended[0]?.isCancelKnown, false)
-  cancel.cancel = order
+  world.change({ cancel: order })
   await fold.reopen(refused as Fold, ASKED)
   const { events, ended } = write(fold, ASKED)
   assert.equal(ended?.status, 'cancelled')
@@ -192,7 +130,7 @@ test('an end that was not written because of a request is taken back, and the wo
 })
 
 test('a run that had failed before it was to be cancelled stays failed, and its log tells of both', async () => {
-  const { open, report } = createWorld()
+  const { open, report } = createCancelWorld()
   const fold = open()
   await fold.read([report('a', { status: 'failed', error })], NOW)
   await fold.cancel([request], ASKED)
@@ -202,14 +140,14 @@ test('a run that had failed before it was to be cancelled stays failed, and its 
 })
 
 test('a run that is out of time and to be cancelled before that is written is cancelled', async () => {
-  const fold = createWorld().open()
+  const fold = createCancelWorld().open()
   await fold.expire([request], ASKED)
   await fold.cancel([request], ASKED)
   assert.equal(write(fold, ASKED).ended?.status, 'cancelled')
 })
 
 test('a request that was written before a crash is carried out by the next owner, and not written twice', async () => {
-  const { open } = createWorld()
+  const { open } = createCancelWorld()
   const first = open()
   await first.cancel([request], ASKED)
   // Killed between the request and the end: the fence was never acknowledged.

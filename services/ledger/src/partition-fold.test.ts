@@ -1,41 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  deriveTicketKey,
-  type JobEvent,
-  limits,
-  newUuid,
-  PAYLOAD_HEADERS,
-  type PayloadKind,
-  type PipelineDocument,
-  type Plan,
-  type RunReports,
-  type StageRef,
-  type TaskReport,
-  type TransitionRecord,
-  tagFor,
-} from '@weir/contracts'
-import { checkPipeline, compilePlan } from '@weir/core'
+import { type JobEvent, limits } from '@weir/contracts'
 import type { KafkaRecord } from '@weir/kafka'
 import type { Fold, LoadedRun } from '@weir/postgres'
-import { createInstances, type Instances } from './instances.ts'
-import { createPartitionFold, type PartitionFold } from './partition-fold.ts'
-
-const key = deriveTicketKey(Buffer.alloc(32, 7), 'ledger', 'k1')
-const tenant = newUuid()
-const NOW = 1_800_000_000_000
-
-function compile(document: object): Plan {
-  const stages = new Map(
-    ['a@1', 'b@1', 'c@1'].map((ref) => [
-      ref,
-      { ref: ref as StageRef, kind: null, lanes: ['normal' as const], contracts: null },
-    ]),
-  )
-  const checked = checkPipeline(document as PipelineDocument, { stages })
-  assert.deepEqual(checked.errors, [])
-  return compilePlan({ tenant, pipeline: 'p', version: 1, effective: checked.effective })
-}
+import { createInstances } from './instances.ts'
+import { compile, createWorld, NOW, payloadRecord } from './test-support/world.ts'
 
 const line = compile({
   steps: {
@@ -48,99 +17,6 @@ const pair = compile({
   onFailure: 'fail_fast',
   steps: { a: { stage: 'a@1' }, b: { stage: 'b@1' } },
 })
-
-/** A large output, or an artifact's content, of the step `a` of `line`. */
-function payloadRecord(
-  job: string,
-  offset: number,
-  { kind, body, digest = 'd' }: { kind: PayloadKind; body: string | Buffer; digest?: string },
-): KafkaRecord {
-  const claims = { tenant, job, run: 1, plan: line.id, notAfter: NOW + 60_000 }
-  return {
-    ...{ topic: 'weir.events', partition: 0, offset, timestamp: NOW, key: null },
-    value: Buffer.from(body as string),
-    headers: {
-      [PAYLOAD_HEADERS.kind]: kind,
-      [PAYLOAD_HEADERS.tenant]: tenant,
-      [PAYLOAD_HEADERS.job]: job,
-      [PAYLOAD_HEADERS.run]: '1',
-      [PAYLOAD_HEADERS.plan]: claims.plan,
-      [PAYLOAD_HEADERS.notAfter]: String(claims.notAfter),
-      [PAYLOAD_HEADERS.tag]: `k1=${tagFor(key, claims)}`,
-      [PAYLOAD_HEADERS.step]: 'a',
-      [PAYLOAD_HEADERS.digest]: digest,
-    },
-  }
-}
-
-/** A partition of the events topic, and the rows of Postgres that a fold is given. */
-function createWorld(plan: Plan, instances: Instances = createInstances()) {
-  const rows = new Map<string, LoadedRun>()
-  const log: KafkaRecord[] = []
-  const addJob = (): string => {
-    const job = newUuid()
-    rows.set(job, {
-      tenant,
-      job,
-      run: 1,
-      status: 'open',
-      pipeline: 'p',
-      version: 1,
-      planId: plan.id,
-      correlationId: job,
-      traceparent: null,
-      submittedAt: NOW - 100,
-      claimedAt: NOW - 50,
-      notAfter: NOW + 60_000,
-      orderingKey: null,
-      cancel: null,
-      lastSeq: 0,
-      chunks: [],
-    })
-    return job
-  }
-  const open = (start = 0): PartitionFold =>
-    createPartitionFold({
-      partition: 0,
-      owner: 'o',
-      start,
-      keys: [key],
-      instances,
-      load: async (keys) => ({
-        runs: keys.flatMap((each) => rows.get(each.job) ?? []),
-        plans: new Map([[plan.id, plan]]),
-      }),
-    })
-  const report = (
-    job: string,
-    step: string,
-    task: Partial<TaskReport>,
-    tag?: string,
-  ): KafkaRecord => {
-    const claims = { tenant, job, run: 1, plan: plan.id, notAfter: NOW + 60_000 }
-    const reports: RunReports = {
-      ...claims,
-      correlation: job,
-      traceparent: '',
-      tag: tag ?? `k1=${tagFor(key, claims)}`,
-      step,
-      tasks: [{ item: '', status: 'completed', attempt: 1, at: NOW, output: '1', ...task }],
-    }
-    const value: TransitionRecord = { v: 1, stage: 's', instance: 'i', runs: [reports] }
-    const record = {
-      topic: 'weir.events',
-      partition: 0,
-      offset: log.length,
-      timestamp: NOW,
-      key: null,
-      value: Buffer.from(JSON.stringify(value)),
-      headers: {},
-    }
-    log.push(record)
-    return record
-  }
-  return { rows, log, addJob, open, report }
-}
 
 const eventsOf = (events: string): JobEvent[] => JSON.parse(events) as JobEvent[]
 
@@ -222,7 +98,7 @@ test('a large output that comes after the end of its run is let go', async () =>
   const write = fold.collect(NOW, false)
   assert.ok(write)
   fold.committed(write.fold)
-  const late = payloadRecord(job, 3, { kind: 'output', body: '"large"' })
+  const late = payloadRecord(line, job, 3, { kind: 'output', body: '"large"' })
   await fold.read([late], NOW)
   const rest = fold.collect(NOW, false)
   assert.ok(rest)
@@ -237,7 +113,7 @@ test('an artifact is kept when its report is taken, once, and one for which ther
   const content = Buffer.from([0, 255, 10])
   const made = (n: number, bytes: number, digest: string) => {
     const artifact = { n, name: 'raw.bin', mediaType: 'image/x-raw', bytes, digest }
-    log.push(payloadRecord(job, log.length, { kind: 'artifact', body: content, digest }))
+    log.push(payloadRecord(line, job, log.length, { kind: 'artifact', body: content, digest }))
     report(job, 'a', { status: 'artifact', artifact })
   }
   made(1, 3, 'first')
