@@ -6,6 +6,8 @@ export type StageSettings = {
   readonly partitions?: number
   readonly lanes?: readonly Lane[]
   readonly inFlightMax?: number
+  /** How long records may wait before the stage; beyond it less is let in. */
+  readonly targetDelayMs?: number
   readonly autoActivate?: boolean
   readonly image?: string
   readonly env?: Readonly<Record<string, string>>
@@ -46,6 +48,7 @@ export type Stage = {
   readonly partitions: number
   readonly lanes: readonly Lane[]
   readonly inFlightMax: number
+  readonly targetDelayMs: number
   readonly autoActivate: boolean
   readonly rowVersion: number
   /** What was registered beside; empty for those who are no operators. */

@@ -47,7 +47,15 @@ export function platformAccess(topics: Topics, role: PlatformRole): Access[] {
       ]
     case 'dispatcher':
       return [
-        ...on('topic', 'literal', 'read', topics.control, topics.changes, topics.plans),
+        ...on(
+          'topic',
+          'literal',
+          'read',
+          topics.control,
+          topics.changes,
+          topics.plans,
+          topics.gates,
+        ),
         ...on('topic', 'literal', 'write', topics.plans, topics.registry),
         ...on('topic', 'prefixed', 'write', allInputs(topics)),
         // It waits until the ledger has read to the end.
@@ -63,6 +71,8 @@ export function platformAccess(topics: Topics, role: PlatformRole): Access[] {
       return [
         ...on('group', 'literal', 'read', topics.watchdogGroup),
         ...on('topic', 'literal', 'read', topics.watchdog, topics.gates, topics.control),
+        // Who works, and how much the dispatcher has let in.
+        ...on('topic', 'literal', 'read', topics.registry),
         ...on('topic', 'literal', 'write', topics.watchdog, topics.gates),
         // How far each stage has come, and how old the record is that it has come to.
         ...on('group', 'prefixed', 'describe', `${topics.prefix}.stage.`),

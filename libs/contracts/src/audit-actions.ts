@@ -64,6 +64,7 @@ const settings = Type.Object({
   partitions: Type.Optional(Type.Integer()),
   lanes: Type.Optional(Type.Array(oneOf(LANES))),
   inFlightMax: Type.Optional(Type.Integer()),
+  targetDelayMs: Type.Optional(Type.Integer()),
   autoActivate: Type.Optional(Type.Boolean()),
   image: Type.Optional(Type.String()),
   env: Type.Optional(

@@ -19,6 +19,8 @@ export type StageRecord = {
   readonly rowVersion: number
   readonly lanes: readonly Lane[]
   readonly inFlightMax: number
+  /** How long records may wait before the stage; records of before it came have none. */
+  readonly targetDelayMs?: number
   /** Verdict on each version's contracts, by `<version>/<contract hash>`; instances become ready on `true`. */
   readonly accepted: Readonly<Record<string, true | string>>
   /** Ids of the stage's keys that are valid. */
@@ -40,6 +42,8 @@ export type InstanceRecord = {
   /** Next offset to read on `weir.control` when this was written: fences below it are obeyed. */
   readonly controlOffset: number
   readonly partitions: readonly (readonly [topic: string, partition: number])[]
+  /** Tasks at once; instances of before it was told have none. */
+  readonly concurrency?: number
   /** JSON Schemas as the stage declares them; present in the first record of an instance. */
   readonly contracts?: { readonly hash: string; readonly input: unknown; readonly output: unknown }
   /** Fenced runs of which a task still runs here. */
@@ -102,6 +106,8 @@ export type GateRecord = {
   readonly lane: Lane
   readonly state: 'open' | 'throttled' | 'closed'
   readonly inFlightLimit: number
+  /** What is still let in where nothing is known of the load; gates of before it came have none. */
+  readonly floor?: number
   /** Records not finished: waiting, or worked on. */
   readonly lag: number
   /** How long they take at the drain rate. */

@@ -256,7 +256,7 @@ export const jobEventSchemas = {
   ),
   'job.dropped': ofJob(
     'job.dropped',
-    'The run was dropped by an overload policy; not written yet',
+    'The run was dropped from a queue that was full, because it was the oldest there',
     {
       reason: maybe(reason),
       superseded,

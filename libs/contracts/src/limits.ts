@@ -63,6 +63,7 @@ export const defaults = {
   priority: 128,
   partitions: 4,
   inFlightMax: 1_000,
+  targetDelayMs: 1_000,
   concurrency: 16,
   sessionTimeoutMs: 10_000,
   stopGraceMs: 10_000,

@@ -7,9 +7,17 @@ export {
   GATE_KNOWN_MS,
 } from './gate/believe-gate.ts'
 export { countLag } from './gate/count-lag.ts'
-export { decideGate } from './gate/decide-gate.ts'
-export { createDrainRate, type DrainRate, lagToMs } from './gate/drain-rate.ts'
+export {
+  decideGate,
+  delayOf,
+  type GateAim,
+  type GateDecision,
+  type GateState,
+  type StageLoad,
+} from './gate/decide-gate.ts'
+export { createDrainRate, type DrainRate, isBacklog, lagToMs } from './gate/drain-rate.ts'
 export { findBottleneck } from './gate/find-bottleneck.ts'
+export { createGates, type Gate, type Gates } from './gate/gates.ts'
 export { createOffsetTimes, type OffsetTimes } from './gate/offset-times.ts'
 export {
   createLogHistogram,
@@ -40,7 +48,12 @@ export type { KnownStage } from './plan/known-stage.ts'
 export { parsePipeline } from './plan/parse-pipeline.ts'
 export { nextDelayMs } from './retry/next-delay.ts'
 export { acceptReport, type NewEvent } from './run/accept-report.ts'
-export { type CancelOrder, cancelQueued, cancelRequested } from './run/cancel-run.ts'
+export {
+  type CancelOrder,
+  cancelQueued,
+  cancelRequested,
+  dropQueued,
+} from './run/cancel-run.ts'
 export { decideRun, needsFence, type RunDecision, terminalEvent } from './run/decide-run.ts'
 export { foldEvent } from './run/fold-event.ts'
 export { heldSlots } from './run/held-slots.ts'

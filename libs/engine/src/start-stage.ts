@@ -144,6 +144,7 @@ export function startStage(stage: Stage, options: StageOptions): StageInstance {
     at: Date.now(),
     controlOffset: control.offset(),
     partitions: (consumption?.partitions() ?? []).map(({ topic, partition }) => [topic, partition]),
+    concurrency: options.concurrency ?? stage.concurrency,
     // Until control has seen them: a compacted topic keeps only the last record.
     ...(isAccepted ? {} : { contracts: stage.contracts }),
     cleaning: tasks.cleaning(),

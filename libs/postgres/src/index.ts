@@ -34,6 +34,7 @@ export {
   type JobFilter,
   type JobSummary,
   listJobs,
+  listOverQueue,
   listQueueOverflow,
 } from './queries/jobs.ts'
 export {
@@ -74,7 +75,7 @@ export {
   type StageSettings,
   updateStage,
 } from './queries/stages.ts'
-export { sweepSubmitKeys } from './queries/submit-keys.ts'
+export { findSubmitKeys, sweepSubmitKeys } from './queries/submit-keys.ts'
 export {
   deleteTenant,
   getTenant,

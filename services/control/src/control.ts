@@ -1,4 +1,5 @@
 import { type ChangeRecord, createTopics, DISPATCHER_KEY, type Topics } from '@weir/contracts'
+import { createGates, type Gates } from '@weir/core'
 import {
   type Admin,
   connectKafka,
@@ -9,20 +10,14 @@ import {
   type Reader,
 } from '@weir/kafka'
 import {
-  admitJobs,
-  admitJobsIn,
   asRole,
   asTenant,
   checkRole,
   createPool,
   findApiKey,
-  getJob,
   INSTALLATION,
   insertAudit,
-  type JobAnswer,
-  type NewJob,
   type Pool,
-  withTenant,
 } from '@weir/postgres'
 import {
   type Config,
@@ -38,7 +33,7 @@ import { type Canceller, createCanceller } from './cancel/canceller.ts'
 import type { controlSettings } from './config.ts'
 import { createDispatcherFigures, type DispatcherFigures } from './flow/dispatcher-figures.ts'
 import { createGateLog } from './flow/gate-log.ts'
-import { createGates, type Gates } from './flow/gates.ts'
+import { createPathRoom, type PathRoom } from './flow/path-room.ts'
 import { createRefusals, type Refusals } from './flow/refusals.ts'
 import { createInputChecker, type InputChecker } from './inputs/input-checker.ts'
 import { readChange } from './jobs/changes.ts'
@@ -48,9 +43,9 @@ import { withReplication } from './kafka/replication.ts'
 import { type ControlMetrics, createControlMetrics } from './metrics.ts'
 import { createInstances, type Instances } from './stages/instances.ts'
 import { createStageControl, type StageControl } from './stages/stage-control.ts'
-import { type Admission, type Admitted, createAdmission } from './submit/admission.ts'
+import { type Admission, createAdmission } from './submit/admission.ts'
+import { createAdmit, type Submit } from './submit/admit.ts'
 import { createHints } from './submit/hints.ts'
-import { toMismatch } from './submit/refusal.ts'
 import { createTargets, type Targets } from './submit/targets.ts'
 
 export type ControlConfig = Config<typeof controlSettings>
@@ -71,7 +66,7 @@ export type Control = {
   readonly plans: Plans
   readonly targets: Targets
   readonly inputs: InputChecker
-  readonly admission: Admission<NewJob>
+  readonly admission: Admission<Submit>
   /** When this instance last admitted a job of the tenant, by `performance.now()`. */
   readonly admittedAt: (tenant: string) => number | undefined
   readonly canceller: Canceller
@@ -80,6 +75,8 @@ export type Control = {
   readonly gates: Gates
   readonly dispatcher: DispatcherFigures
   readonly refusals: Refusals
+  /** For pipelines that refuse rather than queue. */
+  readonly pathRoom: PathRoom
   readonly stages: StageControl
   readonly metrics: ControlMetrics
   readonly checks: readonly ReadyCheck[]
@@ -144,49 +141,35 @@ export function createControl(
 
   const sendChange = (value: string) =>
     producer.send([{ topic: topics.changes, partition: 0, key: null, value }])
+  /** A hint: those who wait look now and then anyway. */
+  const announce = (change: ChangeRecord) => void sendChange(JSON.stringify(change)).catch(() => {})
   const hint = createHints(sendChange)
   const canceller = createCanceller({
     pool,
-    // A hint: those who wait look now and then anyway.
-    announce: (change: ChangeRecord) => void sendChange(JSON.stringify(change)).catch(() => {}),
+    announce,
     hint: createHints(sendChange, 'cancelling'),
     count: (outcome, jobs) => metrics.cancels.inc({ outcome }, jobs),
     closing: closing.signal,
   })
 
-  /** None of a batch gets in where one of its idempotency keys was used with another body. */
-  async function admitAll(tenant: string, jobs: readonly NewJob[]): Promise<JobAnswer[]> {
-    if (jobs.every((job) => job.idempotencyKey === null)) {
-      return admitJobs(pool, tenant, jobs, { allOrNone: true })
-    }
-    return withTenant(pool, tenant, async (tx) => {
-      const answers = await admitJobsIn(tx, jobs, { allOrNone: true })
-      const mismatch = answers.findIndex((one) => one.outcome === 'repeated' && !one.sameBody)
-      // Thrown in the transaction: what was admitted beside it is taken back.
-      if (mismatch !== -1) throw toMismatch(`/jobs/${mismatch}/idempotencyKey`)
-      return answers
-    })
-  }
+  const admit = createAdmit({
+    pool,
+    onDropped(runs) {
+      metrics.drops.inc({}, runs.length)
+      announce({ v: 1, kind: 'runs', runs })
+    },
+  })
 
-  /** The statement, and the time that it gave to what it admitted: one for all of them. */
-  async function admit(
-    tenant: string,
-    jobs: readonly NewJob[],
-    allOrNone: boolean,
-  ): Promise<Admitted[]> {
-    const answers = await (allOrNone
-      ? admitAll(tenant, jobs)
-      : admitJobs(pool, tenant, jobs, { allOrNone }))
-    const first = answers.find(({ outcome }) => outcome === 'admitted')
-    if (first?.outcome !== 'admitted') return answers as Admitted[]
+  /** How long ago a tenant was let in is how long one that is refused waits. */
+  async function admitNoted(tenant: string, jobs: readonly Submit[], allOrNone: boolean) {
+    const answers = await admit(tenant, jobs, allOrNone)
+    if (!answers.some(({ outcome }) => outcome === 'admitted')) return answers
     admittedAt.delete(tenant)
     admittedAt.set(tenant, performance.now())
     if (admittedAt.size > TENANTS_REMEMBERED_MAX) {
       admittedAt.delete(admittedAt.keys().next().value as string)
     }
-    const row = await getJob(asTenant(pool, tenant), tenant, first.id)
-    const submittedAt = row?.submittedAt ?? new Date()
-    return answers.map((one) => (one.outcome === 'admitted' ? { ...one, submittedAt } : one))
+    return answers
   }
 
   async function start(): Promise<void> {
@@ -286,8 +269,8 @@ export function createControl(
     plans: createPlans(pool),
     targets: createTargets(pool),
     inputs,
-    admission: createAdmission<NewJob>({
-      admit,
+    admission: createAdmission<Submit>({
+      admit: admitNoted,
       onAdmitted: hint,
       onGroup: (jobs) => metrics.groupJobs.observe({}, jobs),
     }),
@@ -298,6 +281,7 @@ export function createControl(
     gates,
     dispatcher,
     refusals: createRefusals(),
+    pathRoom: createPathRoom(gates, dispatcher),
     stages,
     metrics,
     checks,

@@ -29,6 +29,10 @@ export function createControlMetrics(waiters: () => number) {
       'Jobs that were cancelled in the queue, and runs that were asked to end',
       { outcome: ['cancelled', 'cancelling'] },
     ),
+    drops: metrics.counter(
+      'weir_control_jobs_dropped_total',
+      'Queued jobs that were dropped because newer ones came to a queue that was full',
+    ),
     backpressure: metrics.counter(
       'weir_control_backpressure_total',
       'Answers 429, by who is the cause and, where it is one, the stage',

@@ -1,4 +1,5 @@
 import { type ChangeRecord, createTopics, limits, type Plan } from '@weir/contracts'
+import { createGates } from '@weir/core'
 import {
   createAdmin,
   createProducer,
@@ -85,7 +86,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const producer = createProducer({ kafka })
   await producer.connect()
 
-  const stages = createStagesView()
+  const gates = createGates()
+  let areGatesNew = false
+  const stages = createStagesView(gates)
   const tickets = createTicketOffice(options.masterKey, stages.keyIdsOf)
   const room = createRoom(stages.limitOf)
   const figures = createFigures({ pool, producer, topics, room, log, metrics })
@@ -96,6 +99,10 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     'Jobs whose first messages were sent',
   )
   const relayed = metrics.counter('weir_outbox_relayed_total', 'Records relayed from the outbox')
+  const gateDelay = metrics.histogram(
+    'weir_dispatch_gate_delay_seconds',
+    'Time from the publication of a gate until it is obeyed',
+  )
   metrics.gaugeOf('weir_dispatch_runs', 'Runs that hold slots', () => room.runs)
   metrics.gaugeOf('weir_dispatch_leading', '1 while this instance dispatches', () =>
     leading ? 1 : 0,
@@ -153,7 +160,27 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     onRecords: (_topic, _partition, records) => readChanges(records),
     onFatal: options.fail,
   })
-  await Promise.all([control.caughtUp, changes.caughtUp])
+  const readGates = (records: readonly KafkaRecord[]) => {
+    let isGate = false
+    for (const { key, value, timestamp } of records) {
+      const heard = gates.take(key?.toString() ?? '', value, areGatesNew)
+      if (!areGatesNew || heard == null || 'beat' in heard) continue
+      isGate = true
+      // From the broker's clock to this one's: what is below 0 is their difference.
+      gateDelay.observe({}, Math.max(0, Date.now() - timestamp) / 1_000)
+    }
+    if (isGate && hasBacklog) hint()
+  }
+  const gateReader = createReader({
+    kafka,
+    topics: [topics.gates],
+    from: 'earliest',
+    maxWaitMs: 5_000,
+    onRecords: (_topic, _partition, records) => readGates(records),
+    onFatal: options.fail,
+  })
+  await Promise.all([control.caughtUp, changes.caughtUp, gateReader.caughtUp])
+  areGatesNew = true
   const shelf = await createPlanShelf({ kafka, producer, pool, topics, onFatal: options.fail })
 
   /** By the monotonic clock, counted from before the renewal was asked for. */
@@ -367,7 +394,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       await running
       const held = lease
       if (held !== undefined) await withTransaction(pool, (tx) => releaseLease(tx, held))
-      await Promise.all([control.stop(), changes.stop(), shelf.stop()])
+      await Promise.all([control.stop(), changes.stop(), gateReader.stop(), shelf.stop()])
       await producer.disconnect()
       await admin.disconnect()
     },

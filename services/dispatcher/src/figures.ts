@@ -31,6 +31,11 @@ export function createFigures(options: Options): Figures {
   const slots = metrics.gauge('weir_dispatch_stage_slots', 'Slots held at a stage', {
     stage: { max: STAGES_MAX },
   })
+  const limit = metrics.gauge(
+    'weir_dispatch_stage_limit',
+    'Slots that may be held at a stage, as far as its gate is believed',
+    { stage: { max: STAGES_MAX } },
+  )
   const queued = metrics.gauge('weir_dispatch_queued_jobs', 'Jobs of all tenants that wait')
   const queueAge = metrics.gauge(
     'weir_dispatch_queue_oldest_age_seconds',
@@ -44,10 +49,14 @@ export function createFigures(options: Options): Figures {
   let isLooking = false
 
   const show = ({ held, queue }: Pick<DispatcherRecord, 'held' | 'queue'>) => {
-    for (const stage of shown) if (held[stage] === undefined) slots.set({ stage }, 0)
+    for (const stage of shown) {
+      limit.set({ stage }, room.limit(stage))
+      if (held[stage] === undefined) slots.set({ stage }, 0)
+    }
     for (const [stage, count] of Object.entries(held)) {
       shown.add(stage)
       slots.set({ stage }, count)
+      limit.set({ stage }, room.limit(stage))
     }
     queued.set({}, queue.queued)
     queueAge.set({}, queue.oldestAgeMs / 1_000)
@@ -83,7 +92,10 @@ export function createFigures(options: Options): Figures {
         })
     },
     clear() {
-      for (const stage of shown) slots.remove({ stage })
+      for (const stage of shown) {
+        slots.remove({ stage })
+        limit.remove({ stage })
+      }
       shown.clear()
       queued.remove({})
       queueAge.remove({})

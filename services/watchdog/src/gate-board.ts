@@ -3,10 +3,9 @@ import {
   type GateBeat,
   type GateRecord,
   gateKey,
-  type StageRecord,
   type Topics,
 } from '@weir/contracts'
-import { decideGate } from '@weir/core'
+import type { GateDecision } from '@weir/core'
 import { createReader, type Kafka, type KafkaError, type Producer } from '@weir/kafka'
 import type { Level } from './meter.ts'
 
@@ -16,7 +15,10 @@ export type GateBoard = {
   rateOf(key: string): number
   gates(): readonly GateRecord[]
   /** Publishes the gates that have changed; those of stages that are gone are taken down. */
-  publish(stages: readonly StageRecord[], levels: readonly Level[]): Promise<void>
+  publish(
+    levels: readonly Level[],
+    decisions: ReadonlyMap<string, GateDecision & { readonly floor: number }>,
+  ): Promise<void>
   /** Says that everything published still holds, where nothing was said for a second. */
   beat(): Promise<void>
   /** When something has to be said at the latest, by `performance.now()`. */
@@ -47,14 +49,14 @@ export async function createGateBoard(options: Options): Promise<GateBoard> {
     beatDueMs = at + BEAT_MS
   }
 
-  const next = (stage: StageRecord, level: Level): GateRecord => {
-    const before = published.get(gateKey(level.stage, level.lane))
-    const decision = decideGate(stage)
-    const isSame = before?.state === decision.state && before.reason === decision.reason
+  const next = (level: Level, decision: GateDecision & { readonly floor: number }): GateRecord => {
+    const { stage, lane, lag, lagMs, oldestAgeMs, drainRate } = level
+    const { state, inFlightLimit, floor, reason } = decision
+    const before = published.get(gateKey(stage, lane))
+    const isSame = before?.state === state && before.reason === reason
     return {
       v: 1,
-      ...level,
-      ...decision,
+      ...{ stage, lane, state, inFlightLimit, floor, lag, lagMs, oldestAgeMs, drainRate, reason },
       since: isSame ? before.since : Date.now(),
       leader,
       seq: (before?.seq ?? 0) + 1,
@@ -64,16 +66,15 @@ export async function createGateBoard(options: Options): Promise<GateBoard> {
   return {
     rateOf: (key) => published.get(key)?.drainRate ?? 0,
     gates: () => [...published.values()],
-    async publish(stages, levels) {
-      const byRef = new Map(stages.map((stage) => [stage.ref, stage]))
+    async publish(levels, decisions) {
       const records: { key: string; value: string | null }[] = []
       const there = new Set<string>()
       for (const level of levels) {
-        const stage = byRef.get(level.stage)
-        if (stage === undefined) continue
+        const decision = decisions.get(level.stage)
+        if (decision === undefined) continue
         const key = gateKey(level.stage, level.lane)
         there.add(key)
-        const gate = next(stage, level)
+        const gate = next(level, decision)
         if (own.has(key) && !hasChanged(published.get(key), gate)) continue
         published.set(key, gate)
         own.add(key)

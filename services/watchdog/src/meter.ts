@@ -4,6 +4,7 @@ import {
   createDrainRate,
   createOffsetTimes,
   type DrainRate,
+  isBacklog,
   lagToMs,
   type OffsetTimes,
 } from '@weir/core'
@@ -13,7 +14,12 @@ import type { Admin, CommittedOffset, PartitionOffset } from '@weir/kafka'
 export type Level = {
   readonly stage: string
   readonly lane: Lane
+  readonly partitions: number
   readonly lag: number
+  /** Of the lag, the records that nobody has taken up. */
+  readonly waiting: number
+  /** Records that are finished, since the log began. */
+  readonly finished: number
   readonly lagMs: number
   readonly oldestAgeMs: number
   readonly drainRate: number
@@ -36,8 +42,6 @@ export type MeterOptions = {
   readonly rateOf: (key: string) => number
 }
 
-/** A record that is older than this was not just waiting to be looked at: there is a backlog. */
-const BUSY_AGE_MS = 1_000
 /** Records whose time has to be read from the log, in one measurement: a new leader's first ones. */
 const READ_TIMES_MAX = 64
 
@@ -109,18 +113,20 @@ export function createMeter({ admin, topics, now, rateOf }: MeterOptions): Meter
     const state = lanes.get(key) ?? { rate: createDrainRate(rateOf(key)), wasBehind: false }
     lanes.set(key, state)
     const lag = lags.reduce((sum, one) => sum + one.lag, 0)
+    const waiting = lags.reduce((sum, one) => sum + one.waiting, 0)
     const finished = lags.reduce((sum, one) => sum + one.finished, 0)
     const since = lags.flatMap((one) => {
       if (one.oldest === undefined) return []
       return timesOf(partitionKey(one)).timeOf(one.oldest) ?? []
     })
     const oldestAgeMs = since.length === 0 ? 0 : Math.max(0, Math.round(atMs - Math.min(...since)))
-    const isBehind = oldestAgeMs > BUSY_AGE_MS
+    const isBehind = isBacklog({ waiting, oldestAgeMs })
     state.rate.sample(atMs, finished, isBehind && state.wasBehind)
     state.wasBehind = isBehind
     const drainRate = Math.round(state.rate.perSecond * 100) / 100
     const lagMs = lagToMs(lag, state.rate.perSecond, oldestAgeMs)
-    return { stage: record.ref, lane, lag, lagMs, oldestAgeMs, drainRate }
+    const at = { stage: record.ref, lane, partitions: lags.length }
+    return { ...at, lag, waiting, finished, lagMs, oldestAgeMs, drainRate }
   }
 
   return {

@@ -2,15 +2,17 @@ import { createTopics, type StageRecord } from '@weir/contracts'
 import { createAdmin, createProducer, createReader, type Kafka, KafkaError } from '@weir/kafka'
 import { createBell, type Logger, type Metrics, type ReadyCheck } from '@weir/runtime'
 import { createGateBoard, type GateBoard } from './gate-board.ts'
+import { createGateKeeper, type GateKeeper } from './gate-keeper.ts'
 import { createLeadership } from './leadership.ts'
 import { createMeter, type Level, type Meter } from './meter.ts'
+import { createRegistryView } from './registry-view.ts'
 import { createStagesView } from './stages-view.ts'
 import { createWatchdogMetrics } from './watchdog-metrics.ts'
 
 /*
  * One watchdog measures and publishes at a time. What it keeps to:
  *
- * 1. Broker offsets are the truth; nothing is asked of the stages.
+ * 1. Broker offsets are the truth for what waits; the registry tells only who is there.
  * 2. What it publishes carries the number of its leadership, and it publishes nothing while its
  *    membership of the group is not confirmed.
  * 3. A beat says that what was published holds. Who cannot measure does not beat.
@@ -36,7 +38,12 @@ export type WatchdogOptions = {
 
 export type Watchdog = { readonly checks: readonly ReadyCheck[]; stop(): Promise<void> }
 
-type Term = { readonly leader: number; readonly board: GateBoard; readonly meter: Meter }
+type Term = {
+  readonly leader: number
+  readonly board: GateBoard
+  readonly meter: Meter
+  readonly keeper: GateKeeper
+}
 
 export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog> {
   const { kafka, instanceId, log, fail } = options
@@ -63,7 +70,19 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
     },
     onFatal: fail,
   })
-  await control.caughtUp
+  const registry = createRegistryView()
+  let isRegistryNew = false
+  const instances = createReader({
+    kafka,
+    topics: [topics.registry],
+    from: 'earliest',
+    maxWaitMs: 5_000,
+    onRecords: (_topic, _partition, records) =>
+      registry.read(records, isRegistryNew, performance.now()),
+    onFatal: fail,
+  })
+  await Promise.all([control.caughtUp, instances.caughtUp])
+  isRegistryNew = true
   const leadership = createLeadership({
     kafka,
     producer,
@@ -87,7 +106,8 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       now: () => performance.now(),
       rateOf: (key) => board.rateOf(key),
     })
-    return { leader, board, meter }
+    const keeper = createGateKeeper(board.gates(), performance.now())
+    return { leader, board, meter, keeper }
   }
 
   /** One stage whose topics cannot be asked must not hide all others. */
@@ -124,13 +144,15 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       term = await begin(leader)
       measureDueMs = 0
     }
-    const { board, meter } = term
+    const { board, meter, keeper } = term
     const startedAtMs = performance.now()
     if (startedAtMs >= measureDueMs) {
       const all = stages.all()
       const levels = await measure(meter, all)
       if (leadership.leader() !== leader) return 0
-      await board.publish(all, levels)
+      const nowMs = performance.now()
+      const crewOf = (stage: string) => registry.crewOf(stage, nowMs)
+      await board.publish(levels, keeper.decide(all, levels, crewOf, nowMs))
       metrics.show(board.gates())
       measuredAtMs = performance.now()
       metrics.measured(measuredAtMs - startedAtMs)
@@ -174,7 +196,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       isStopped = true
       hint()
       await leadership.stop()
-      await control.stop()
+      await Promise.all([control.stop(), instances.stop()])
       await admin.disconnect()
       await running
       await producer.disconnect()

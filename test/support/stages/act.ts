@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
 import { runStage } from '@weir/engine'
 import { createLogger } from '@weir/runtime'
 import { defineStage, Permanent, type StageContext, Transient } from '@weir/sdk'
@@ -12,6 +12,7 @@ import { stageName } from './stage-name.ts'
 type Told = {
   readonly do?: keyof typeof deeds
   readonly log?: string
+  readonly bar?: string
   readonly ms?: number
   readonly n?: number
   readonly failures?: number
@@ -66,6 +67,12 @@ const deeds = {
   }),
   slow: async (input: unknown, told: Told, ctx: StageContext) => {
     await wait(told.ms ?? 500, ctx.signal)
+    return input
+  },
+  /** Takes `ms`, and as long as the file `bar` is there: a stage that stands still goes on. */
+  barred: async (input: unknown, told: Told, ctx: StageContext) => {
+    while (told.bar !== undefined && existsSync(told.bar)) await wait(20, ctx.signal)
+    await wait(told.ms ?? 0, ctx.signal)
     return input
   },
   /** Does not listen to its signal. */

@@ -23,6 +23,7 @@ type RegisterFlags = {
   readonly partitions?: string
   readonly lane?: StageSettings['lanes']
   readonly inFlightMax?: string
+  readonly targetDelay?: string
   readonly autoActivate?: boolean
   readonly image?: string
   readonly env?: readonly string[]
@@ -64,6 +65,7 @@ async function settingsOf(
     image,
     partitions: parseInteger('--partitions', flags.partitions, 1, 1_000),
     inFlightMax: parseInteger('--in-flight-max', flags.inFlightMax, 1, 1_000_000),
+    targetDelayMs: parseInteger('--target-delay', flags.targetDelay, 10, 3_600_000),
     env: flags.env && parsePairs('--env', flags.env),
     replicas: flags.replicas === undefined ? undefined : parseReplicas(flags.replicas),
     // Without the flag its default is true, which is not something that was said.

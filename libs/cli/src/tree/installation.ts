@@ -120,6 +120,7 @@ const stageCommands: readonly CommandSpec[] = [
       { flags: '--partitions <n>', text: 'parallelism over instances; fixed from then on (4)' },
       { flags: '--lane <lane>', text: 'high, normal; may be repeated', isList: true },
       { flags: '--in-flight-max <n>', text: 'jobs that may be in flight at it' },
+      { flags: '--target-delay <ms>', text: 'how long records may wait before less is let in' },
       { flags: '--no-auto-activate', text: 'wait for `weir stage activate`' },
       { flags: '--image <image>', text: 'container image, for `weir stage render`' },
       { flags: '--env <k=v>', text: 'variable of its containers; may be repeated', isList: true },

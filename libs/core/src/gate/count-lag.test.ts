@@ -4,12 +4,17 @@ import fc from 'fast-check'
 import { encodeMetadata } from '../watermark/metadata.ts'
 import { countLag } from './count-lag.ts'
 
-const committed = (watermark: number, finished: readonly (readonly [number, number])[]) =>
+const committed = (
+  watermark: number,
+  finished: readonly (readonly [number, number])[],
+  started = 0,
+) =>
   encodeMetadata(watermark, {
     openFrom: watermark,
     restoreFrom: watermark,
     generation: 1,
     finished,
+    started,
   })
 
 test('finished records beyond the watermark are no lag, whatever their pattern', () => {
@@ -32,6 +37,7 @@ test('finished records beyond the watermark are no lag, whatever their pattern',
         const found = countLag({ end, watermark, metadata: committed(watermark, stretches) })
         assert.deepEqual(found, {
           lag: open,
+          waiting: open,
           finished: end - open,
           oldest: open === 0 ? undefined : watermark,
         })
@@ -44,6 +50,7 @@ test('a commit that is younger than the look at the end of the log makes no nega
   const metadata = committed(12, [[14, 3]])
   assert.deepEqual(countLag({ end: 10, watermark: 12, metadata }), {
     lag: 0,
+    waiting: 0,
     finished: 10,
     oldest: undefined,
   })
@@ -53,4 +60,11 @@ test('a commit that is younger than the look at the end of the log makes no nega
 test('without a commit everything waits, and a format that is not known counts as none', () => {
   assert.equal(countLag({ end: 7, watermark: null, metadata: null }).lag, 7)
   assert.equal(countLag({ end: 7, watermark: 5, metadata: '9;1,2,3' }).lag, 2)
+})
+
+test('what was taken up does not wait, as far as it was known when it was committed', () => {
+  const metadata = committed(12, [[14, 3]], 2)
+  const { lag, waiting } = countLag({ end: 20, watermark: 12, metadata })
+  assert.deepEqual([lag, waiting], [5, 3])
+  assert.equal(countLag({ end: 13, watermark: 12, metadata }).waiting, 0)
 })

@@ -12,6 +12,8 @@ export type PartitionState = {
 export type PartitionLag = {
   /** Records that are not finished: end − watermark − finished beyond the watermark. */
   readonly lag: number
+  /** Of these, the ones that nobody has taken up: they do not run, and wait for no next attempt. */
+  readonly waiting: number
   /** Records that are finished, since the log began. */
   readonly finished: number
   /** The oldest record that is not finished; undefined where all are. */
@@ -22,11 +24,16 @@ export type PartitionLag = {
 export function countLag({ end, watermark, metadata }: PartitionState): PartitionLag {
   const from = Math.min(watermark ?? 0, end)
   let beyond = 0
-  const stretches = metadata === null ? undefined : decodeMetadata(watermark ?? 0, metadata)
-  for (const [first, length] of stretches?.finished ?? []) {
+  const committed = metadata === null ? undefined : decodeMetadata(watermark ?? 0, metadata)
+  for (const [first, length] of committed?.finished ?? []) {
     // The commit may be younger than the look at the log's end.
     beyond += Math.max(0, Math.min(first + length, end) - first)
   }
   const lag = Math.max(0, end - from - beyond)
-  return { lag, finished: from + beyond, oldest: lag === 0 ? undefined : from }
+  return {
+    lag,
+    waiting: Math.max(0, lag - (committed?.started ?? 0)),
+    finished: from + beyond,
+    oldest: lag === 0 ? undefined : from,
+  }
 }

@@ -12,8 +12,18 @@ export type DrainRate = {
 /** After so long of a new rate the old one makes up a third. */
 const MEMORY_MS = 5_000
 
+/** A record that is older than this was not just waiting to be looked at. */
+const BACKLOG_AGE_MS = 1_000
+
+/** True where there was more to do than was done, not just something that takes its time. */
+export function isBacklog(level: { readonly waiting: number; readonly oldestAgeMs: number }) {
+  return level.waiting > 0 && level.oldestAgeMs > BACKLOG_AGE_MS
+}
+
 export function createDrainRate(from = 0): DrainRate {
   let perSecond = from
+  /** How much of the rate was measured while records waited; the rest is the least it can be. */
+  let weight = from > 0 ? 1 : 0
   let recent = 0
   let last: { readonly atMs: number; readonly finished: number } | undefined
 
@@ -26,7 +36,14 @@ export function createDrainRate(from = 0): DrainRate {
       const now = (Math.max(0, finished - before.finished) * 1_000) / elapsedMs
       const keep = Math.exp(-elapsedMs / MEMORY_MS)
       recent = recent * keep + now * (1 - keep)
-      perSecond = isBusy ? perSecond * keep + now * (1 - keep) : Math.max(perSecond, recent)
+      if (!isBusy) {
+        perSecond = Math.max(perSecond, recent)
+        return
+      }
+      // What was measured first counts in full: a stage that has just begun is not slow.
+      const kept = weight * keep
+      weight = kept + 1 - keep
+      perSecond = (perSecond * kept + now * (1 - keep)) / weight
     },
     get perSecond() {
       return perSecond

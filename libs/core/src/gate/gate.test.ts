@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { believeGate, GATE_AGE_AT_START_MS } from './believe-gate.ts'
-import { decideGate } from './decide-gate.ts'
 import { createDrainRate, lagToMs } from './drain-rate.ts'
 import { type FlowLevel, findBottleneck } from './find-bottleneck.ts'
 
@@ -27,25 +26,19 @@ test('the rate follows what is finished while records wait, up and down', () => 
   assert.ok(Math.abs(rate.perSecond - 50) < 1)
 })
 
+test('what a stage that has just begun to be busy finishes counts in full', () => {
+  const rate = createDrainRate()
+  rate.sample(0, 0, false)
+  rate.sample(500, 1, false)
+  rate.sample(1_000, 21, true)
+  assert.equal(rate.perSecond, 40)
+})
+
 test('lag becomes time by the rate, and by its age where there is no rate', () => {
   assert.equal(lagToMs(0, 0, 0), 0)
   assert.equal(lagToMs(50, 10, 0), 5_000)
   assert.equal(lagToMs(50, 0, 1_234), 1_234)
   assert.equal(lagToMs(1_000_000, 0.0001, 0), 86_400_000)
-})
-
-test('a gate is open while its stage is active, and says why it is not', () => {
-  assert.deepEqual(decideGate({ state: 'active', inFlightMax: 7 }), {
-    state: 'open',
-    inFlightLimit: 7,
-    reason: '',
-  })
-  for (const state of ['created', 'launched', 'deactivated', 'terminating', 'terminated'] as const)
-    assert.deepEqual(decideGate({ state, inFlightMax: 7 }), {
-      state: 'closed',
-      inFlightLimit: 0,
-      reason: state,
-    })
 })
 
 test('stale is not open: a gate is unknown after two seconds, a closed one after a minute', () => {

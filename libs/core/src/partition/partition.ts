@@ -849,6 +849,13 @@ export function createPartition(options: PartitionOptions): Partition {
       return from < first + length ? [[from, first + length - from]] : []
     })
 
+  /** Tasks that nobody has taken up yet; bounded by what may be unfinished. */
+  const ready = (): number => {
+    let count = 0
+    for (const { state } of tasks.values()) if (state === 'ready') count += 1
+    return count
+  }
+
   const oldestOpen = (): number => {
     let oldest = watermark.offset
     for (const join of joins.values()) oldest = Math.min(oldest, join.firstOffset)
@@ -1017,6 +1024,7 @@ export function createPartition(options: PartitionOptions): Partition {
           restoreFrom: from.offset,
           generation: from.generation,
           finished: [...watermark.finishedBeyond(), ...notReadAgain()],
+          started: watermark.unfinished - ready(),
         },
       }
     },

@@ -19,7 +19,8 @@ test('what is written into the commit metadata is read back', () => {
       fc.nat(500_000),
       fc.nat(1_000_000),
       stretches(UNFINISHED_MAX, 1_000_000),
-      (watermark, back, further, generation, list) => {
+      fc.nat(UNFINISHED_MAX),
+      (watermark, back, further, generation, list, started) => {
         let end = watermark
         const finished = list.map(([gap, length]): [number, number] => {
           const first = end + gap
@@ -27,7 +28,8 @@ test('what is written into the commit metadata is read back', () => {
           return [first, length]
         })
         const openFrom = watermark - back
-        const metadata = { openFrom, restoreFrom: openFrom - further, generation, finished }
+        const restoreFrom = openFrom - further
+        const metadata = { openFrom, restoreFrom, generation, finished, started }
         assert.deepEqual(decodeMetadata(watermark, encodeMetadata(watermark, metadata)), metadata)
       },
     ),
@@ -54,6 +56,7 @@ test('the metadata fits the broker with as many unfinished records as a partitio
           restoreFrom: 2 ** 43,
           generation: 2 ** 31,
           finished,
+          started: UNFINISHED_MAX,
         })
         assert.ok(text.length <= limits.commitMetadataBytes, `${text.length} bytes`)
       },
@@ -67,7 +70,8 @@ test('a watermark with every other record unfinished lists them within the limit
   for (let offset = 1; offset < 2 * UNFINISHED_MAX; offset += 2) watermark.finish(offset)
   const finished = watermark.finishedBeyond()
   assert.equal(finished.length, UNFINISHED_MAX)
-  const text = encodeMetadata(0, { openFrom: 0, restoreFrom: 0, generation: 1, finished })
+  const rest = { openFrom: 0, restoreFrom: 0, generation: 1, started: UNFINISHED_MAX }
+  const text = encodeMetadata(0, { ...rest, finished })
   assert.ok(text.length <= limits.commitMetadataBytes)
 })
 
@@ -77,8 +81,8 @@ test('metadata of an unknown format or none at all is as good as no metadata', (
   }
 })
 
-test('format 1 is read as it was written when it was introduced', () => {
-  assert.deepEqual(decodeMetadata(1000, '1;a,1e,7,2,5,3,1'), {
+test('format 1 is read as it was written when it was introduced, and with what was added since', () => {
+  const first = {
     openFrom: 990,
     restoreFrom: 940,
     generation: 7,
@@ -86,5 +90,10 @@ test('format 1 is read as it was written when it was introduced', () => {
       [1002, 5],
       [1010, 1],
     ],
-  })
+    started: 0,
+  }
+  assert.deepEqual(decodeMetadata(1000, '1;a,1e,7,2,5,3,1'), first)
+  assert.deepEqual(decodeMetadata(1000, '1;a,1e,7,2,5,3,1;12'), { ...first, started: 38 })
+  // What reads the first form alone looks no further than the second semicolon.
+  assert.equal(encodeMetadata(1000, { ...first, started: 38 } as never), '1;a,1e,7,2,5,3,1;12')
 })

@@ -6,19 +6,23 @@
  * - `generation`: the one in force in the log just before `restoreFrom`; without it a zombie's record
  *   that stands after an owner record which the refill no longer reads would count again.
  * - `finished`: finished stretches beyond the watermark.
+ * - `started`: how many of the unfinished records were taken up: they run, wait for their next attempt
+ *   or for acks. For who measures what waits; the next owner does not need it.
  */
 export type CommitMetadata = {
   readonly openFrom: number
   readonly restoreFrom: number
   readonly generation: number
   readonly finished: readonly (readonly [first: number, length: number])[]
+  readonly started: number
 }
 
 const FORMAT = '1'
 
 /**
  * Text form: format, then base-36 numbers: watermark − openFrom, openFrom − restoreFrom, generation,
- * and for each finished stretch its distance from the end of the one before and its length.
+ * and for each finished stretch its distance from the end of the one before and its length. Behind
+ * them, where earlier readers of this format do not look, stands `started`.
  */
 export function encodeMetadata(watermark: number, metadata: CommitMetadata): string {
   const numbers = [
@@ -31,18 +35,22 @@ export function encodeMetadata(watermark: number, metadata: CommitMetadata): str
     numbers.push(first - end, length)
     end = first + length
   }
-  return `${FORMAT};${numbers.map((number) => number.toString(36)).join(',')}`
+  const list = numbers.map((number) => number.toString(36)).join(',')
+  return metadata.started === 0
+    ? `${FORMAT};${list}`
+    : `${FORMAT};${list};${metadata.started.toString(36)}`
 }
 
 /** What `encodeMetadata` wrote; undefined for text of another format, which is then as good as none. */
 export function decodeMetadata(watermark: number, text: string): CommitMetadata | undefined {
-  const [format, list] = text.split(';')
+  const [format, list, taken = '0'] = text.split(';')
   if (format !== FORMAT || list === undefined) return undefined
   const numbers = list.split(',').map((part) => Number.parseInt(part, 36))
   if (numbers.length < 3 || numbers.some((number) => !Number.isSafeInteger(number)))
     return undefined
   const [back, further, generation] = numbers as [number, number, number]
   const openFrom = watermark - back
+  const started = Number.parseInt(taken, 36)
   const finished: [number, number][] = []
   let end = watermark
   for (let at = 3; at + 1 < numbers.length; at += 2) {
@@ -51,5 +59,11 @@ export function decodeMetadata(watermark: number, text: string): CommitMetadata 
     finished.push([first, length])
     end = first + length
   }
-  return { openFrom, restoreFrom: openFrom - further, generation, finished }
+  return {
+    openFrom,
+    restoreFrom: openFrom - further,
+    generation,
+    finished,
+    started: Number.isSafeInteger(started) ? started : 0,
+  }
 }

@@ -134,6 +134,24 @@ export async function listQueueOverflow(
   })
 }
 
+/** The oldest queued jobs of a pipeline beyond its newest `keep`, the newest of them first, at most `limit`. */
+export async function listOverQueue(
+  tx: Tx,
+  tenant: string,
+  pipeline: string,
+  keep: number,
+  limit: number,
+): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>({
+    name: 'list-over-queue',
+    // Ids rise with the time of submission, so the primary key has them in order.
+    text: `select job_id as id from job_queue where tenant_id = $1 and pipeline = $2
+      order by job_id desc offset $3 limit $4`,
+    values: [tenant, pipeline, keep, limit],
+  })
+  return rows.map(({ id }) => id)
+}
+
 export type QueuedEnd = {
   readonly id: string
   /** The chunk of the log that ends it; `fromSeq` is one above the job's `lastSeq`. */

@@ -1,9 +1,8 @@
 import { LANES } from '@weir/contracts'
-import { findBottleneck } from '@weir/core'
+import { findBottleneck, type Gates } from '@weir/core'
 import { type Static, Type } from 'typebox'
 import { nullable, oneOf, time } from '../http/schemas.ts'
 import type { DispatcherFigures } from './dispatcher-figures.ts'
-import type { Gates } from './gates.ts'
 import type { RefusalCounts } from './refusals.ts'
 
 const figure = nullable(Type.Number())

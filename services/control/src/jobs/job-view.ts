@@ -19,7 +19,7 @@ export type ViewOptions = {
 export type Waiting =
   | WaitingFor
   | {
-      readonly kind: 'quota' | 'limit' | 'stage_not_ready'
+      readonly kind: 'quota' | 'limit' | 'stage_not_ready' | 'gate'
       readonly detail: string
       readonly stage?: string
     }

@@ -15,6 +15,7 @@ import {
   tenantBatch,
 } from '@weir/postgres'
 import type { Control } from '../control.ts'
+import { findPressure } from '../flow/path-pressure.ts'
 import { firstEvents, readChunks } from './job-events.ts'
 import { type ViewOptions, viewJob, type Waiting } from './job-view.ts'
 
@@ -75,7 +76,7 @@ export type Shown = Pick<ViewOptions, 'payloads' | 'outputs' | 'input' | 'traceU
 
 /** A job as the API answers it; undefined where the tenant has no such job. */
 export async function showJob(
-  control: Pick<Control, 'pool' | 'plans'>,
+  control: Pick<Control, 'pool' | 'plans' | 'gates'>,
   tenant: string,
   id: string,
   shown: Shown,
@@ -88,15 +89,14 @@ export type JobAnswer = ReturnType<typeof viewJob>
 
 /** The same, where the job is at hand. */
 export async function viewLoaded(
-  control: Pick<Control, 'pool' | 'plans'>,
+  control: Pick<Control, 'pool' | 'plans' | 'gates'>,
   tenant: string,
   { job, events }: Pick<LoadedJob, 'job' | 'events'>,
   shown: Shown,
 ): Promise<JobAnswer> {
   const { id } = job
   const plan = await control.plans(tenant, job)
-  const waitingFor =
-    job.status === 'queued' ? await whyQueued(control.pool, tenant, job, plan) : null
+  const waitingFor = job.status === 'queued' ? await whyQueued(control, tenant, job, plan) : null
   // Outputs outside of the log may be large: the first pass finds out which ones are asked for.
   const wanted = new Set<string>()
   const note = (step: string): undefined => void wanted.add(step)
@@ -109,7 +109,12 @@ export async function viewLoaded(
 }
 
 /** Why a queued job has not been dispatched, as far as is known. */
-async function whyQueued(pool: Pool, tenant: string, job: Job, plan: Plan): Promise<Waiting> {
+async function whyQueued(
+  { pool, gates }: Pick<Control, 'pool' | 'gates'>,
+  tenant: string,
+  job: Job,
+  plan: Plan,
+): Promise<Waiting> {
   if (job.held) {
     const detail = 'waits for the end of an earlier job with its ordering key'
     return { kind: 'limit', detail }
@@ -127,6 +132,11 @@ async function whyQueued(pool: Pool, tenant: string, job: Job, plan: Plan): Prom
   const [owner, usage] = await Promise.all([getTenant(tx, tenant), getUsage(tx, tenant)])
   if (owner !== undefined && (usage?.inFlightJobs ?? 0) >= owner.quotas.maxInFlightJobs) {
     return { kind: 'quota', detail: 'the tenant has as many jobs in flight as it may' }
+  }
+  const pressure = findPressure(plan, gates)
+  if (pressure !== undefined) {
+    const { stage, state, reason } = pressure
+    return { kind: 'gate', stage, detail: `the gate of stage ${stage} is ${state} (${reason})` }
   }
   return { kind: 'limit', detail: 'waits for its turn and for room on its path' }
 }

@@ -16,7 +16,7 @@ export type Wait = {
 
 /** Waits until the job's run has ended: the job as the API answers it, or undefined after the time. */
 export async function waitForEnd(
-  control: Pick<Control, 'pool' | 'waiters' | 'plans'>,
+  control: Pick<Control, 'pool' | 'waiters' | 'plans' | 'gates'>,
   tenant: string,
   id: string,
   { untilMs, signal, isFresh }: Wait,

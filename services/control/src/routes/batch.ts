@@ -1,5 +1,4 @@
 import { type FieldError, limits, newUuid, WeirError } from '@weir/contracts'
-import type { NewJob } from '@weir/postgres'
 import { Type } from 'typebox'
 import type { Control } from '../control.ts'
 import { tenantOf } from '../http/caller-of.ts'
@@ -7,10 +6,11 @@ import { JSON_TYPE, NDJSON_TYPE } from '../http/content-type.ts'
 import { notFound } from '../http/not-found.ts'
 import { nameParams } from '../http/schemas.ts'
 import type { App } from '../http/type-provider.ts'
+import type { Submit } from '../submit/admit.ts'
 import { type BatchJob, batchSchema } from '../submit/job-schema.ts'
 import { type JobTrace, openJobTrace } from '../submit/job-trace.ts'
 import { findInputFaults, inputText, invalidInput, toNewJob } from '../submit/prepare.ts'
-import { toRefusal } from '../submit/refusal.ts'
+import { refusalOf, refuseWithoutRoom } from '../submit/refuse-full.ts'
 import type { Target } from '../submit/targets.ts'
 import { SUBMIT_ERRORS } from './submit.ts'
 
@@ -101,18 +101,25 @@ export function addBatchRoutes(app: App, control: Control): void {
           context,
         )
       })
+      // Versions of one pipeline may take different paths; the first one named speaks for all.
+      const target = found.get(jobs[0]?.version) as Target
+      const countRefused = (error: unknown): never => {
+        metrics.submits.inc({ outcome: 'refused' }, jobs.length)
+        throw error
+      }
+      await refuseWithoutRoom(control, tenant, target, rows).catch(countRefused)
       const answers = await admission.submitBatch(tenant, rows)
       const refused = answers.find(({ outcome }) => outcome === 'refused')
       if (refused?.outcome === 'refused') {
-        metrics.submits.inc({ outcome: 'refused' }, jobs.length)
-        const since = performance.now() - (control.admittedAt(tenant) ?? Number.NEGATIVE_INFINITY)
-        throw toRefusal(refused, since)
+        countRefused(refusalOf(control, tenant, target, refused))
       }
+      const admitted = answers.filter(({ outcome }) => outcome === 'admitted').length
+      control.pathRoom.admitted(target.plan, admitted)
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')
       for (const [index, { outcome }] of answers.entries()) {
         if (outcome !== 'refused') metrics.submits.inc({ outcome })
-        if (outcome === 'admitted') traces[index]?.admit({ tenant, ...(rows[index] as NewJob) })
+        if (outcome === 'admitted') traces[index]?.admit({ tenant, ...(rows[index] as Submit) })
       }
       reply.status(202)
       const ids = answers.map((answer) => (answer.outcome === 'refused' ? newUuid() : answer.id))

@@ -35,6 +35,7 @@ import { closed, nullable, oneOf, time } from '../http/schemas.ts'
 import { toTime } from '../http/times.ts'
 import type { App, Request } from '../http/type-provider.ts'
 import { type DeclaredContract, STAGES_MAX } from '../stages/stage-control.ts'
+import { targetDelayOf } from '../stages/stage-record.ts'
 import { sumTelemetry, telemetrySchema } from '../stages/stage-telemetry.ts'
 import { createStageTopics } from '../stages/stage-topics.ts'
 import { nextState, OPERATIONS } from '../stages/transitions.ts'
@@ -49,6 +50,13 @@ const stageBody = Type.Object(
     partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
     lanes: Type.Optional(Type.Array(oneOf(LANES), { minItems: 1, uniqueItems: true })),
     inFlightMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    targetDelayMs: Type.Optional(
+      Type.Integer({
+        minimum: 10,
+        maximum: 3_600_000,
+        description: 'How long records may wait before the stage; beyond it less is let in',
+      }),
+    ),
     autoActivate: Type.Optional(Type.Boolean()),
     image: Type.Optional(text),
     env: Type.Optional(
@@ -88,6 +96,7 @@ const stageSchema = Type.Object({
   partitions: Type.Integer(),
   lanes: Type.Array(oneOf(LANES)),
   inFlightMax: Type.Integer(),
+  targetDelayMs: Type.Integer(),
   autoActivate: Type.Boolean(),
   rowVersion: Type.Integer(),
   spec: Type.Record(Type.String(), Type.Unknown()),
@@ -127,6 +136,7 @@ export function addStageRoutes(app: App, control: Control): void {
     partitions: stage.partitions,
     lanes: stage.lanes,
     inFlightMax: stage.inFlightMax,
+    targetDelayMs: targetDelayOf(stage),
     autoActivate: stage.autoActivate,
     rowVersion: stage.rowVersion,
     // Environments hold what only the installation's operators may see.

@@ -15,7 +15,8 @@ import { showJob } from '../jobs/load-job.ts'
 import { waitForEnd } from '../jobs/wait-for-end.ts'
 import { idempotencyKeySchema, submitSchema } from '../submit/job-schema.ts'
 import { findInputFaults, inputText, invalidInput, toNewJob } from '../submit/prepare.ts'
-import { toMismatch, toRefusal } from '../submit/refusal.ts'
+import { toMismatch } from '../submit/refusal.ts'
+import { refusalOf, refuseWithoutRoom } from '../submit/refuse-full.ts'
 
 export const SUBMIT_ERRORS = [
   'invalid_input',
@@ -30,6 +31,10 @@ export const waitSchema = Type.Optional(Type.Integer({ minimum: 0, maximum: limi
 /** The way in for one job. */
 export function addSubmitRoutes(app: App, control: Control): void {
   const { targets, inputs, admission, metrics } = control
+  const countRefused = (error: unknown): never => {
+    metrics.submits.inc({ outcome: 'refused' })
+    throw error
+  }
 
   app.route({
     method: 'POST',
@@ -59,12 +64,11 @@ export function addSubmitRoutes(app: App, control: Control): void {
       const idempotencyKey = request.headers['idempotency-key']
       const said = idempotencyKey === undefined ? body : { ...body, idempotencyKey }
       const job = toNewJob(params.name, target, said, input, scope)
+      await refuseWithoutRoom(control, tenant, target, [job]).catch(countRefused)
       const answer = await admission.submit(tenant, job)
       metrics.submits.inc({ outcome: answer.outcome })
-      if (answer.outcome === 'refused') {
-        const since = performance.now() - (control.admittedAt(tenant) ?? Number.NEGATIVE_INFINITY)
-        throw toRefusal(answer, since)
-      }
+      if (answer.outcome === 'refused') throw refusalOf(control, tenant, target, answer)
+      if (answer.outcome === 'admitted') control.pathRoom.admitted(target.plan, 1)
       if (answer.outcome === 'repeated' && !answer.sameBody) {
         throw toMismatch('/idempotency-key')
       }

@@ -1,7 +1,6 @@
 import { LANES, type LatencyRecord } from '@weir/contracts'
-import { EMPTY_LATENCY, mergeLatencies, quantileOf } from '@weir/core'
+import { EMPTY_LATENCY, type Gate, mergeLatencies, quantileOf } from '@weir/core'
 import { type Static, Type } from 'typebox'
-import type { Gate } from '../flow/gates.ts'
 import { nullable, oneOf, time } from '../http/schemas.ts'
 import type { Instance } from './instances.ts'
 

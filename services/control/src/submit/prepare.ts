@@ -7,9 +7,9 @@ import {
   newUuid,
   WeirError,
 } from '@weir/contracts'
-import type { NewJob } from '@weir/postgres'
 import type { RequestScope } from '../http/request-scope.ts'
 import type { InputChecker } from '../inputs/input-checker.ts'
+import type { Submit } from './admit.ts'
 import type { BatchJob } from './job-schema.ts'
 import type { Target } from './targets.ts'
 
@@ -20,7 +20,7 @@ export function toNewJob(
   job: BatchJob,
   input: string,
   scope: Pick<RequestScope, 'traceparent' | 'correlationId'>,
-): NewJob {
+): Submit {
   const { idempotencyKey = null, ...said } = job
   return {
     id: newUuid(),
@@ -35,6 +35,7 @@ export function toNewJob(
     input,
     deadlineMs: job.deadlineMs ?? target.deadlineMs,
     weight: 1,
+    queueMax: target.overload.queueMax,
     idempotencyKey,
     // Canonical: the same submit written otherwise is the same submit.
     bodyHash: idempotencyKey === null ? null : hash('sha256', canonicalJson(said), 'buffer'),

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Plan } from '@weir/contracts'
+import type { PipelineDocument, Plan } from '@weir/contracts'
 import { asTenant, findSubmitTarget, type Pool } from '@weir/postgres'
 import { createNextFlight } from './next-flight.ts'
 
@@ -11,6 +11,11 @@ export type Target = {
   /** JSON text of the input's schema. */
   readonly inputSchema: string | undefined
   readonly deadlineMs: number | null
+  /** What becomes of submits where the path has no room; `queueMax` where the oldest give way. */
+  readonly overload: {
+    readonly policy: NonNullable<PipelineDocument['onOverload']>
+    readonly queueMax: number | null
+  }
 }
 
 const PARSED_MAX = 1_000
@@ -36,13 +41,15 @@ export function createTargets(pool: Pool): Targets {
     const id = `${tenant}/${found.planId}/${hash('sha256', found.effective)}`
     const known = parsed.get(id)
     if (known !== undefined) return known
-    const { input, deadlineMs = null } = JSON.parse(found.effective)
+    const effective = JSON.parse(found.effective) as PipelineDocument
+    const { input, deadlineMs = null, onOverload: policy = 'block', queueMax = null } = effective
     const target: Target = {
       version: found.version,
       planId: found.planId,
       plan: JSON.parse(found.plan),
       inputSchema: input === undefined ? undefined : JSON.stringify(input),
       deadlineMs,
+      overload: { policy, queueMax },
     }
     parsed.set(id, target)
     if (parsed.size > PARSED_MAX) parsed.delete(parsed.keys().next().value as string)

@@ -1,0 +1,35 @@
+import type { RunChange } from '@weir/contracts'
+import { dropQueued } from '@weir/core'
+import { endQueuedJobs, holdForCancel, listOverQueue, type Tx } from '@weir/postgres'
+
+/** Of one transaction: bounds how long the tenant's other calls wait for it. */
+export const DROPS_MAX = 500
+
+/**
+ * Drops the oldest queued jobs of a pipeline beyond `queueMax`, at most `DROPS_MAX`, in the
+ * transaction that it is given: with the admission that made them too many. Answers the runs that
+ * have ended, to be announced once that is committed.
+ */
+export async function dropOldest(
+  tx: Tx,
+  tenant: string,
+  pipeline: string,
+  queueMax: number,
+): Promise<RunChange[]> {
+  const ids = await listOverQueue(tx, tenant, pipeline, queueMax, DROPS_MAX)
+  if (ids.length === 0) return []
+  const targets = await holdForCancel(tx, tenant, ids)
+  const ends = targets
+    .filter(({ status }) => status === 'queued')
+    .map(({ id, run, lastSeq, submittedAt, at }) => {
+      const job = { run, lastSeq, submittedAt: submittedAt.toISOString() }
+      const events = dropQueued(job, queueMax, at.toISOString())
+      const [fromSeq, toSeq] = [events[0]?.seq ?? 0, events.at(-1)?.seq ?? 0]
+      return { id, run, fromSeq, toSeq, events: JSON.stringify(events), error: null }
+    })
+  if (ends.length === 0) return []
+  const ended = new Set(await endQueuedJobs(tx, 'dropped', ends))
+  return ends
+    .filter(({ id }) => ended.has(id))
+    .map(({ id, run, toSeq }) => ({ job: id, run, seq: toSeq, ended: true }))
+}
