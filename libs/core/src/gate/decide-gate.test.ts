@@ -261,7 +261,7 @@ test('whatever the stage and the way to it: twice its load leaves it busy, and w
         })
         // A step of the model costs each task up to 50 ms.
         const least = (capacity * 1_000) / (serviceMs + 50)
-        assert.ok(perSecond >= 0.9 * least, `${perSecond} of ${least} a second`)
+        assert.ok(perSecond >= 0.8 * least, `${perSecond} of ${least} a second`)
         delays.sort((a, b) => a - b)
         const p95 = delays[Math.floor(delays.length * 0.95)] as number
         const allowed = 2_500 + wayMs + 4 * serviceMs

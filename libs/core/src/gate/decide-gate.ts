@@ -219,7 +219,7 @@ function rightLimit(load: StageLoad, aim: GateAim): number {
 
 function lower(limit: number, load: StageLoad, aim: GateAim, floor: number): number {
   const wanted = Math.min(limit, Math.max(FALL * limit, rightLimit(load, aim)))
-  return Math.max(floor, Math.floor(wanted))
+  return Math.max(floor, Math.round(wanted))
 }
 
 /** A limit that is used up rises by a part of what is missing; one that is not, freely. */
