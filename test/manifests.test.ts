@@ -353,6 +353,17 @@ test('Prometheus is told of every service that has metrics', () => {
   assert.deepEqual(names.toSorted(), [...platform, ...stages].toSorted())
 })
 
+test('in compose and in Kubernetes the targets have the job that rules and dashboard ask for', () => {
+  const [{ scrape_configs: scrapes }] = parse('deploy/observability/prometheus.yml') as [Document]
+  const [service, monitor] = parse('deploy/k8s/base/metrics.yaml') as [Document, Document]
+  const job = scrapes[0].job_name
+  assert.equal(service.metadata.labels[monitor.spec.jobLabel], job)
+  const asked = ['alerts.yml', 'grafana/dashboards/weir.json'].flatMap((file) =>
+    [...read(`deploy/observability/${file}`).matchAll(/\bjob=\\?"(\w+)/g)].map(([, name]) => name),
+  )
+  assert.deepEqual([...new Set(asked)], [job])
+})
+
 test('Dockerfiles run without a registry of their syntax, without root and without a shell', () => {
   for (const name of ['platform', 'stage']) {
     const text = read(`deploy/docker/${name}.Dockerfile`)

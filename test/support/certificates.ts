@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 
 // X.509 v3 in DER, as far as the tests need it: neither openssl nor a package has to be there.
 
@@ -7,8 +8,8 @@ export type Certificate = { readonly cert: string; readonly key: string }
 export type Authority = {
   /** PEM, for those who shall trust what it issues. */
   readonly ca: string
-  /** A certificate for a server of these names; `commonName` is who it is. */
-  issue(commonName: string, dnsNames?: readonly string[]): Certificate
+  /** A certificate for a server of these names or IPv4 addresses; `commonName` is who it is. */
+  issue(commonName: string, hosts?: readonly string[]): Certificate
 }
 
 const DAY_MS = 86_400_000
@@ -30,9 +31,13 @@ export function createAuthority(name: string): Authority {
   })
   return {
     ca,
-    issue(commonName, dnsNames = []) {
+    issue(commonName, hosts = []) {
       const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const names = dnsNames.map((dns) => node(0x82, Buffer.from(dns)))
+      const names = hosts.map((host) =>
+        isIPv4(host)
+          ? node(0x87, Buffer.from(host.split('.').map(Number)))
+          : node(0x82, Buffer.from(host)),
+      )
       const cert = makeCertificate({
         issuer: name,
         subject: commonName,

@@ -15,8 +15,18 @@ const OLDEST = [1, 21]
 const STOP_MS = 10_000
 const READY_MS = 60_000
 
-/** Why a PgBouncer cannot be run here; undefined where it can. */
+/**
+ * Why a PgBouncer cannot be run here; undefined where it can. With REQUIRE_PGBOUNCER=1 that is a
+ * failure.
+ */
 export function findMissingPgBouncer(): string | undefined {
+  const missing = findMissing()
+  if (missing !== undefined && process.env.REQUIRE_PGBOUNCER === '1')
+    throw new Error(`REQUIRE_PGBOUNCER=1, but ${missing}`)
+  return missing
+}
+
+function findMissing(): string | undefined {
   const answer = spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' })
   if (answer.error !== undefined) return 'pgbouncer is not in PATH'
   const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(answer.stdout) ?? []
@@ -68,7 +78,8 @@ export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBounc
     server_tls_ca_file: file('ca.pem', authority.ca),
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`)
-  const databases = `[databases]\nweir = host=localhost port=${serverPort} dbname=weir\n`
+  // Its resolver may know localhost as ::1 first, where no server listens, and waits after each failure.
+  const databases = `[databases]\nweir = host=127.0.0.1 port=${serverPort} dbname=weir\n`
   const config = file('pgbouncer.ini', `${databases}[pgbouncer]\n${lines.join('\n')}\n`)
   const supervisor = createSupervisor({ home })
   const stop = () => supervisor.stopAll(STOP_MS)

@@ -26,7 +26,7 @@ export async function startSecurePostgres(options: {
   const { home, authority } = options
   const port = await findFreePort()
   const { spec, url } = await preparePostgres({ home, port, progress: () => {} })
-  const { cert, key } = authority.issue('postgres', ['localhost'])
+  const { cert, key } = authority.issue('postgres', ['localhost', '127.0.0.1'])
   const write = (name: string, content: string) => {
     const path = join(spec.cwd, name)
     writeFileSync(path, content, { mode: 0o600 })
