@@ -1,16 +1,9 @@
 export { capForTenant } from './fairness/cap-for-tenant.ts'
 export { type BandCredits, NO_CREDITS, shareBands } from './fairness/share-bands.ts'
-export {
-  type BelievedState,
-  believeGate,
-  GATE_AGE_AT_START_MS,
-  GATE_KNOWN_MS,
-} from './gate/believe-gate.ts'
+export { GATE_KNOWN_MS } from './gate/believe-gate.ts'
 export { countLag } from './gate/count-lag.ts'
 export {
   decideGate,
-  delayOf,
-  type GateAim,
   type GateDecision,
   type GateState,
   type StageLoad,

@@ -123,7 +123,7 @@ export function createControl(
   const waiters = createWaiters()
   const metrics = createControlMetrics(waiters.size)
   const instances = createInstances()
-  const gates = createGates()
+  const gates = createGates(() => performance.now())
   const gateLog = createGateLog((entry) => audit.write(INSTALLATION, entry))
   const dispatcher = createDispatcherFigures()
   const audit = createAuditLog({

@@ -86,7 +86,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   const producer = createProducer({ kafka })
   await producer.connect()
 
-  const gates = createGates()
+  const gates = createGates(() => performance.now())
   let areGatesNew = false
   const stages = createStagesView(gates)
   const tickets = createTicketOffice(options.masterKey, stages.keyIdsOf)

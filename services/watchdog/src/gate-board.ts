@@ -30,6 +30,8 @@ type Options = {
   readonly producer: Producer
   readonly topics: Topics
   readonly leader: number
+  /** A gate has come into another state; of one that is new its first. */
+  readonly onChanged: (gate: GateRecord) => void
   readonly onFatal: (error: KafkaError) => void
 }
 
@@ -75,7 +77,9 @@ export async function createGateBoard(options: Options): Promise<GateBoard> {
         const key = gateKey(level.stage, level.lane)
         there.add(key)
         const gate = next(level, decision)
-        if (own.has(key) && !hasChanged(published.get(key), gate)) continue
+        const before = published.get(key)
+        if (own.has(key) && !hasChanged(before, gate)) continue
+        if (before?.state !== gate.state) options.onChanged(gate)
         published.set(key, gate)
         own.add(key)
         records.push({ key, value: JSON.stringify(gate) })

@@ -6,6 +6,8 @@ const STAGES_MAX = 1_000
 export type WatchdogMetrics = {
   /** Shows these gates and no others: an instance that stands by shows none. */
   show(gates: readonly GateRecord[]): void
+  /** A gate that was published has another state than before. */
+  changed(gate: Pick<GateRecord, 'stage' | 'lane' | 'state'>): void
   measured(ms: number): void
   failed(): void
 }
@@ -34,8 +36,17 @@ export function createWatchdogMetrics(
       'Messages that may be in flight at a stage; 0 while its gate is closed',
       labels,
     ),
-    isOpen: metrics.gauge('weir_stage_gate_open', '1 while the gate of a stage is open', labels),
+    isOpen: metrics.gauge(
+      'weir_stage_gate_open',
+      '1 while the gate of a stage lets in as much as its operator does',
+      labels,
+    ),
   }
+  const changes = metrics.counter(
+    'weir_stage_gate_changes_total',
+    'Changes of a gate, by the state that it came into',
+    { ...labels, state: ['open', 'throttled', 'closed'] },
+  )
   const seconds = metrics.histogram(
     'weir_watchdog_measure_seconds',
     'Time to measure all stages',
@@ -77,6 +88,7 @@ export function createWatchdogMetrics(
         for (const gauge of Object.values(gauges)) gauge.remove(at)
       }
     },
+    changed: ({ stage, lane, state }) => changes.inc({ stage, lane, state }),
     measured: (ms) => seconds.observe({}, ms / 1_000),
     failed: () => failures.inc({}),
   }

@@ -99,7 +99,15 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
   )
 
   const begin = async (leader: number): Promise<Term> => {
-    const board = await createGateBoard({ kafka, producer, topics, leader, onFatal: fail })
+    const board = await createGateBoard({
+      ...{ kafka, producer, topics, leader },
+      onChanged(gate) {
+        metrics.changed(gate)
+        const { stage, lane, state, reason, inFlightLimit } = gate
+        log.info({ stage, lane, state, reason, inFlightLimit }, 'a gate has changed')
+      },
+      onFatal: fail,
+    })
     const meter = createMeter({
       admin,
       topics,

@@ -111,11 +111,11 @@ test('who goes on from another’s decision keeps a stage closed that still stan
   assert.equal(said(moved), 'throttled recovering')
 })
 
-test('records, not only time, close a gate: it never holds more than may be in flight', () => {
-  const fast = { drainRate: 100_000, held: 0 }
+test('a stage that is late and holds as many records as may be in flight is closed at once', () => {
+  const slow = { drainRate: 250, held: 0 }
   const gates = decideAll(
-    [700, 800, 1_000, 5_000, 600, 501, 500, 500].map((lag, at) => ({
-      ...fast,
+    [700, 800, 1_000, 1_200, 501, 500].map((lag, at) => ({
+      ...slow,
       lag,
       waiting: lag,
       finished: at,
@@ -127,10 +127,25 @@ test('records, not only time, close a gate: it never holds more than may be in f
     'closed full',
     'closed full',
     'closed full',
-    'closed full',
-    'throttled recovering',
     'throttled recovering',
   ])
+})
+
+test('records alone close nothing: for a fast stage many are few, and it opens before it runs dry', () => {
+  const fast = { drainRate: 5_000 }
+  const many = times(20, (at) => ({ ...fast, lag: 4_900, waiting: 4_900, finished: at }))
+  assert.ok(decideAll(many).every((gate) => gate.state === 'open'))
+  const late = times(6, (at) => ({ ...fast, lag: 60_000, waiting: 60_000, finished: at }))
+  const less = [6_000, 5_001, 5_000].map((lag, at) => ({
+    ...fast,
+    ...{ lag, waiting: lag, finished: 10 + at },
+  }))
+  assert.deepEqual(
+    decideAll([...late, ...less])
+      .map(said)
+      .slice(5),
+    ['closed full', 'closed full', 'closed full', 'throttled recovering'],
+  )
 })
 
 test('ten times later than the target is closed, until half of that', () => {

@@ -84,16 +84,18 @@ export function delayOf({
  * applies:
  *
  * 1. A stage that is not active is closed, and nothing else counts.
- * 2. Closed: it stands still (records wait, and in the time of ten records none was finished), holds
- *    as many records as may be in flight at all, or is ten times later than its target. It opens
- *    again at half of these marks, and once something was finished.
+ * 2. Closed: it stands still (records wait, and in the time of ten records none was finished), is ten
+ *    times later than its target, or is late and holds as many records as may be in flight at all. It
+ *    opens again once something was finished, at half of these marks or when it is late no more.
  * 3. Throttled: what waits has waited longer than the target for two seconds without a break (the
- *    minimum over an interval, as in CoDel, RFC 8289), or four fifths of the records are there. The
- *    limit then goes to what keeps the delay at the target, `(held − waiting) + drain rate × target`:
+ *    minimum over an interval, as in CoDel, RFC 8289), or it is late with four fifths of the records.
+ *    The limit then goes to what keeps the delay at the target, `(held − waiting) + drain rate × target`:
  *    by Little's law the first term is what is under way and does not wait, so the way to the stage
  *    counts too. It falls by 30 % a step at most and not below the floor; below half of the target
  *    it rises.
  * 4. Open: the operator's limit. A throttled gate opens when its limit has risen to it.
+ *
+ * Records alone close nothing: a thousand of them are nothing for a fast stage.
  *
  * While partitions move nothing is concluded from delays, or from a stage that stands still.
  */
@@ -125,7 +127,7 @@ export function decideGate(
     return become('throttled', clamp(rightLimit(load, aim), floor, max), 'recovering')
   }
 
-  const isFull = load.lag >= RECORDS_HIGH * max
+  const isFull = load.lag >= RECORDS_HIGH * max && delayOf(load) > aim.targetDelayMs
   const isLate =
     memory.lateSinceMs !== undefined &&
     nowMs - memory.lateSinceMs >= INTERVAL_MS &&
@@ -140,7 +142,7 @@ export function decideGate(
   const reason = before?.reason ?? ''
   if (load.isSettling) return become('throttled', limit, reason)
   const delayMs = delayOf(load)
-  if (delayMs > aim.targetDelayMs || isFull) {
+  if (delayMs > aim.targetDelayMs) {
     return become('throttled', lower(limit, load, aim, floor), reason)
   }
   if (delayMs >= LOW * aim.targetDelayMs) return become('throttled', limit, reason)
@@ -184,7 +186,7 @@ function reasonToClose(
   load: StageLoad,
   nowMs: number,
 ): string | undefined {
-  if (load.lag >= aim.inFlightMax && load.waiting > 0) return 'full'
+  if (load.lag >= aim.inFlightMax && delayOf(load) > aim.targetDelayMs) return 'full'
   if (load.isSettling) return undefined
   if (memory.waitingSinceMs !== undefined) {
     const stillMs = nowMs - Math.max(memory.finishedAtMs, memory.waitingSinceMs)
@@ -207,8 +209,9 @@ function hasMoved({ finished }: GateState, load: StageLoad): boolean {
 
 function mayOpen(before: GateState, aim: GateAim, load: StageLoad): boolean {
   if (before.reason === 'stalled' && load.waiting > 0 && !hasMoved(before, load)) return false
-  if (load.lag > RECORDS_LOW * aim.inFlightMax && load.waiting > 0) return false
-  return delayOf(load) <= LATE_OPEN * aim.targetDelayMs
+  const delayMs = delayOf(load)
+  const isFull = load.lag > RECORDS_LOW * aim.inFlightMax && delayMs > aim.targetDelayMs
+  return !isFull && delayMs <= LATE_OPEN * aim.targetDelayMs
 }
 
 /** What keeps the delay at the target, if it is filled. */

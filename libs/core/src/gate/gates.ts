@@ -30,7 +30,8 @@ export type Gates = {
   limitOf(stage: string): number | undefined
 }
 
-export function createGates(now: () => number = () => performance.now()): Gates {
+/** `now`: milliseconds of a clock that never goes back. */
+export function createGates(now: () => number): Gates {
   const records = new Map<string, GateRecord>()
   /** When each leader was heard last; a gate that the newest has not written is as old as its own. */
   const heardAt = new Map<number, number>()
