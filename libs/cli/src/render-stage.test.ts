@@ -137,6 +137,27 @@ test('what is rendered keeps to the schemas of Kubernetes and KEDA, to the last 
   for (const document of documents) assert.deepEqual(await findSchemaFaults(document), [])
 })
 
+test('with a Prometheus KEDA asks how many the watchdog wants, and asks no broker', async (t) => {
+  const flags = ['--kafka-secret', 'account', '--prometheus', 'http://prometheus:9090']
+  const documents = await renderAll(t, ...flags)
+  const kinds = documents.map(({ kind }) => kind)
+  assert.deepEqual(kinds, ['Deployment', 'PodDisruptionBudget', 'NetworkPolicy', 'ScaledObject'])
+  const { spec } = documents.at(-1)
+  assert.deepEqual(spec.triggers, [
+    {
+      type: 'prometheus',
+      metadata: {
+        serverAddress: 'http://prometheus:9090',
+        query: 'max(weir_stage_instances_wanted{stage="geo-code@2"})',
+        threshold: '1',
+        ignoreNullValues: 'false',
+      },
+    },
+  ])
+  assert.deepEqual(spec.fallback, { failureThreshold: 3, replicas: 4 })
+  for (const document of documents) assert.deepEqual(await findSchemaFaults(document), [])
+})
+
 test('the account at the brokers comes from a Secret, only by name, for KEDA too', async (t) => {
   const documents = await renderAll(t, '--kafka-secret', 'account')
   const { env } = documents[0].spec.template.spec.containers[0]

@@ -8,6 +8,8 @@ export type RenderOptions = {
   readonly namespace: string
   /** Kubernetes: Secret with `username`, `password` and, where needed, `ca.pem` for the brokers. */
   readonly kafkaSecret?: string
+  /** Kubernetes: address of a Prometheus that has the watchdog's metrics. */
+  readonly prometheus?: string
 }
 
 const PORT = 9_464
@@ -85,13 +87,14 @@ function scaleOf({ spec, partitions }: Stage): { min: number; max: number } | un
 }
 
 /**
- * What lets KEDA follow the lag of the stage's group, lane by lane. All instances are wanted when
- * half of what may be in flight at the stage waits. Two more or less at a time, with time between:
- * every change of instances divides the partitions anew.
+ * What lets KEDA follow the load: as many instances as the watchdog wants, where a Prometheus has its
+ * metrics; else the lag of the stage's group, lane by lane, with all instances wanted when half of
+ * what may be in flight at the stage waits. The lag sees only what the stage's gate has let in. Two more
+ * or less at a time, with time between: every change of instances divides the partitions anew.
  */
 function toScaler(
   stage: Stage,
-  { brokers, kafkaSecret }: RenderOptions,
+  { brokers, kafkaSecret, prometheus }: RenderOptions,
   metadata: { readonly name: string },
   { min, max }: { min: number; max: number },
 ): unknown[] {
@@ -117,23 +120,41 @@ function toScaler(
           },
         },
       },
-      triggers: stage.lanes.map((lane) => ({
-        type: 'kafka',
-        metadata: {
-          bootstrapServers: brokers,
-          consumerGroup: topics.stageGroup(stage.ref),
-          topic: topics.input(stage.ref, lane),
-          lagThreshold: String(lagThreshold),
-          // A group that has lost its offsets is for its operator, not for more instances.
-          offsetResetPolicy: 'earliest',
-          ...(kafkaSecret !== undefined && { sasl: 'scram_sha512', tls: 'enable' }),
-        },
-        ...(kafkaSecret !== undefined && authentication),
-      })),
+      ...(prometheus !== undefined && { fallback: { failureThreshold: 3, replicas: max } }),
+      triggers:
+        prometheus !== undefined
+          ? [wantedTrigger(stage, prometheus)]
+          : stage.lanes.map((lane) => ({
+              type: 'kafka',
+              metadata: {
+                bootstrapServers: brokers,
+                consumerGroup: topics.stageGroup(stage.ref),
+                topic: topics.input(stage.ref, lane),
+                lagThreshold: String(lagThreshold),
+                // A group that has lost its offsets is for its operator, not for more instances.
+                offsetResetPolicy: 'earliest',
+                ...(kafkaSecret !== undefined && { sasl: 'scram_sha512', tls: 'enable' }),
+              },
+              ...(kafkaSecret !== undefined && authentication),
+            })),
     },
   }
-  return kafkaSecret === undefined ? [object] : [toAuthentication(kafkaSecret, metadata), object]
+  return kafkaSecret === undefined || prometheus !== undefined
+    ? [object]
+    : [toAuthentication(kafkaSecret, metadata), object]
 }
+
+/** One instance for each that is wanted. */
+const wantedTrigger = ({ ref }: Stage, serverAddress: string) => ({
+  type: 'prometheus',
+  metadata: {
+    serverAddress,
+    query: `max(weir_stage_instances_wanted{stage="${ref}"})`,
+    threshold: '1',
+    // While no watchdog leads nothing is known: KEDA then keeps to the fallback.
+    ignoreNullValues: 'false',
+  },
+})
 
 /** Lets KEDA ask the brokers with the stage's own account, which may see its group and no other. */
 function toAuthentication(secret: string, metadata: object): unknown {

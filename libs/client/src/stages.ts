@@ -76,6 +76,8 @@ export type LatencyFigures = {
 export type StageTelemetry = {
   readonly stage: string
   readonly instances: number
+  /** By the load; null where its registration has no `replicas`. */
+  readonly instancesWanted: number | null
   readonly processed: number
   readonly completed: number
   readonly failed: number

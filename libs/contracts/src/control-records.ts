@@ -21,6 +21,8 @@ export type StageRecord = {
   readonly inFlightMax: number
   /** How long records may wait before the stage; records of before it came have none. */
   readonly targetDelayMs?: number
+  /** Least and most instances, where its registration says so. */
+  readonly replicas?: { readonly min: number; readonly max: number }
   /** Verdict on each version's contracts, by `<version>/<contract hash>`; instances become ready on `true`. */
   readonly accepted: Readonly<Record<string, true | string>>
   /** Ids of the stage's keys that are valid. */
@@ -108,6 +110,8 @@ export type GateRecord = {
   readonly inFlightLimit: number
   /** What is still let in where nothing is known of the load; gates of before it came have none. */
   readonly floor?: number
+  /** How many instances the stage is to have, where its registration has a least and a most. */
+  readonly instancesWanted?: number
   /** Records not finished: waiting, or worked on. */
   readonly lag: number
   /** How long they take at the drain rate. */

@@ -12,6 +12,7 @@ export { createDrainRate, type DrainRate, isBacklog, lagToMs } from './gate/drai
 export { findBottleneck } from './gate/find-bottleneck.ts'
 export { createGates, type Gate, type Gates } from './gate/gates.ts'
 export { createOffsetTimes, type OffsetTimes } from './gate/offset-times.ts'
+export { type ScaleState, wantInstances } from './gate/want-instances.ts'
 export {
   createLogHistogram,
   EMPTY_LATENCY,

@@ -5,8 +5,8 @@ import {
   gateKey,
   type Topics,
 } from '@weir/contracts'
-import type { GateDecision } from '@weir/core'
 import { createReader, type Kafka, type KafkaError, type Producer } from '@weir/kafka'
+import type { KeptGate } from './gate-keeper.ts'
 import type { Level } from './meter.ts'
 
 /** What this leader has published of all gates, on `weir.gates`. */
@@ -15,10 +15,7 @@ export type GateBoard = {
   rateOf(key: string): number
   gates(): readonly GateRecord[]
   /** Publishes the gates that have changed; those of stages that are gone are taken down. */
-  publish(
-    levels: readonly Level[],
-    decisions: ReadonlyMap<string, GateDecision & { readonly floor: number }>,
-  ): Promise<void>
+  publish(levels: readonly Level[], decisions: ReadonlyMap<string, KeptGate>): Promise<void>
   /** Says that everything published still holds, where nothing was said for a second. */
   beat(): Promise<void>
   /** When something has to be said at the latest, by `performance.now()`. */
@@ -51,14 +48,15 @@ export async function createGateBoard(options: Options): Promise<GateBoard> {
     beatDueMs = at + BEAT_MS
   }
 
-  const next = (level: Level, decision: GateDecision & { readonly floor: number }): GateRecord => {
+  const next = (level: Level, decision: KeptGate): GateRecord => {
     const { stage, lane, lag, lagMs, oldestAgeMs, drainRate } = level
-    const { state, inFlightLimit, floor, reason } = decision
+    const { state, inFlightLimit, floor, reason, instancesWanted } = decision
     const before = published.get(gateKey(stage, lane))
     const isSame = before?.state === state && before.reason === reason
     return {
       v: 1,
       ...{ stage, lane, state, inFlightLimit, floor, lag, lagMs, oldestAgeMs, drainRate, reason },
+      ...(instancesWanted !== undefined && { instancesWanted }),
       since: isSame ? before.since : Date.now(),
       leader,
       seq: (before?.seq ?? 0) + 1,

@@ -17,7 +17,7 @@ const published = (more: Partial<GateRecord>) =>
   [{ stage: 'a@1', lane: 'normal', drainRate: 50, reason: '', ...more }] as GateRecord[]
 
 test('lanes share their instances: both together have one decision and one rate', () => {
-  const keeper = createGateKeeper([], 0)
+  const keeper = createGateKeeper([], 0, 60_000)
   const rates: number[] = []
   for (let tick = 0; tick <= 12; tick += 1) {
     // The low lane is behind; what it finishes and what the other one does is the stage's rate.
@@ -34,7 +34,7 @@ test('lanes share their instances: both together have one decision and one rate'
 })
 
 test('no limit is below what the instances work on at once, nor below a record for each partition', () => {
-  const keeper = createGateKeeper([], 0)
+  const keeper = createGateKeeper([], 0, 60_000)
   const floorOf = (concurrency: number) =>
     keeper.decide([stage], [level('normal')], () => ({ ...crew, concurrency }), 0).get('a@1')?.floor
   assert.equal(floorOf(16), 16)
@@ -44,7 +44,7 @@ test('no limit is below what the instances work on at once, nor below a record f
 
 test('a leader goes on from what the one before has decided', () => {
   const late = published({ state: 'closed', inFlightLimit: 0, reason: 'stalled' })
-  const keeper = createGateKeeper(late, 0)
+  const keeper = createGateKeeper(late, 0, 60_000)
   const still = level('normal', { lag: 20, waiting: 20, finished: 7, oldestAgeMs: 90_000 })
   for (const atMs of [0, 500, 5_000]) {
     assert.equal(keeper.decide([stage], [still], () => crew, atMs).get('a@1')?.state, 'closed')
@@ -54,7 +54,7 @@ test('a leader goes on from what the one before has decided', () => {
 })
 
 test('a stage that cannot be measured has no new decision, and one that is gone is forgotten', () => {
-  const keeper = createGateKeeper([], 0)
+  const keeper = createGateKeeper([], 0, 60_000)
   assert.equal(keeper.decide([stage], [], () => crew, 0).size, 0)
   assert.equal(keeper.decide([], [level('normal')], () => crew, 0).size, 0)
 })

@@ -6,7 +6,9 @@ import {
   type GateDecision,
   type GateState,
   isBacklog,
+  type ScaleState,
   type StageLoad,
+  wantInstances,
 } from '@weir/core'
 import type { Level } from './meter.ts'
 import type { StageCrew } from './registry-view.ts'
@@ -19,17 +21,26 @@ export type GateKeeper = {
     levels: readonly Level[],
     crewOf: (stage: string) => StageCrew,
     nowMs: number,
-  ): ReadonlyMap<string, GateDecision & { readonly floor: number }>
+  ): ReadonlyMap<string, KeptGate>
 }
+
+/** A decision, and what goes with it to whoever reads the gate. */
+export type KeptGate = GateDecision &
+  Pick<GateRecord, 'instancesWanted'> & { readonly floor: number }
 
 /** After partitions have moved. */
 const SETTLE_MS = 5_000
 
 /** `published`: what an earlier leader has left, which this one goes on from. */
-export function createGateKeeper(published: readonly GateRecord[], startMs: number): GateKeeper {
+export function createGateKeeper(
+  published: readonly GateRecord[],
+  startMs: number,
+  scaleDownAfterMs: number,
+): GateKeeper {
   const states = new Map<string, GateState>()
   /** Of a stage over its lanes: what it does for the one it does not do for the other. */
   const rates = new Map<string, { readonly rate: DrainRate; wasBehind: boolean }>()
+  const scales = new Map<string, ScaleState>()
   const before = Map.groupBy(published, ({ stage }) => stage)
   for (const { stage, state, inFlightLimit, reason, drainRate } of published) {
     states.set(stage, {
@@ -39,7 +50,7 @@ export function createGateKeeper(published: readonly GateRecord[], startMs: numb
     })
   }
 
-  const drainRateOf = (ref: string, lanes: readonly Level[], nowMs: number): number => {
+  const rateOf = (ref: string, lanes: readonly Level[], nowMs: number): DrainRate => {
     let known = rates.get(ref)
     if (known === undefined) {
       const from = Math.max(0, ...(before.get(ref) ?? []).map((gate) => gate.drainRate))
@@ -50,28 +61,55 @@ export function createGateKeeper(published: readonly GateRecord[], startMs: numb
     const finished = lanes.reduce((sum, level) => sum + level.finished, 0)
     known.rate.sample(nowMs, finished, isBehind && known.wasBehind)
     known.wasBehind = isBehind
-    return known.rate.perSecond
+    return known.rate
+  }
+
+  const wantedOf = (
+    { ref, replicas }: StageRecord,
+    instances: number,
+    gate: GateDecision,
+    { perSecond: drainRate, throughput }: DrainRate,
+    nowMs: number,
+  ): Pick<GateRecord, 'instancesWanted'> => {
+    if (replicas === undefined) return {}
+    const look = { ...replicas, instances, gate, drainRate, throughput }
+    // Whoever led before has wanted something too.
+    const known = scales.get(ref) ?? before.get(ref)?.[0]?.instancesWanted
+    const from =
+      typeof known === 'number'
+        ? {
+            ...{ wanted: known, each: 0, changedAtMs: nowMs },
+            ...{ shortSinceMs: undefined, ampleSinceMs: undefined },
+          }
+        : known
+    const scale = wantInstances(from, { ...look, downAfterMs: scaleDownAfterMs }, nowMs)
+    scales.set(ref, scale)
+    return { instancesWanted: scale.wanted }
   }
 
   return {
     decide(stages, levels, crewOf, nowMs) {
       const byStage = Map.groupBy(levels, ({ stage }) => stage)
-      const decisions = new Map<string, GateDecision & { readonly floor: number }>()
+      const decisions = new Map<string, KeptGate>()
       for (const stage of stages) {
         const lanes = byStage.get(stage.ref)
         if (lanes === undefined) continue
         const { inFlightMax, targetDelayMs = defaults.targetDelayMs } = stage
-        const drainRate = drainRateOf(stage.ref, lanes, nowMs)
-        const load = { ...loadOf(lanes, crewOf(stage.ref), nowMs), drainRate }
+        const rate = rateOf(stage.ref, lanes, nowMs)
+        const crew = crewOf(stage.ref)
+        const load = { ...loadOf(lanes, crew, nowMs), drainRate: rate.perSecond }
         const aim = { state: stage.state, inFlightMax, targetDelayMs }
         const state = decideGate(states.get(stage.ref), aim, load, nowMs)
         states.set(stage.ref, state)
-        decisions.set(stage.ref, { ...state, floor: Math.min(load.floor, inFlightMax) })
+        const floor = Math.min(load.floor, inFlightMax)
+        const wanted = wantedOf(stage, crew.instances, state, rate, nowMs)
+        decisions.set(stage.ref, { ...state, floor, ...wanted })
       }
       for (const ref of [...states.keys()]) {
         if (decisions.has(ref)) continue
         states.delete(ref)
         rates.delete(ref)
+        scales.delete(ref)
       }
       return decisions
     },

@@ -8,11 +8,20 @@ import {
   runService,
   startHealthServer,
   toKafkaConnection,
+  whole,
 } from '@weir/runtime'
 import { startWatchdog } from './watchdog.ts'
 
+const watchdogSettings = {
+  scaleDownAfterMs: whole('WEIR_SCALE_DOWN_AFTER_MS', {
+    default: 60_000,
+    min: 1_000,
+    max: 86_400_000,
+  }),
+} as const
+
 await runService('watchdog', async ({ log, health, fail }) => {
-  const config = readConfig({ ...kafkaSettings, ...httpSettings })
+  const config = readConfig({ ...kafkaSettings, ...httpSettings, ...watchdogSettings })
   const metrics = createMetrics({ service: 'watchdog' })
   const server = await startHealthServer({
     health,
@@ -24,6 +33,7 @@ await runService('watchdog', async ({ log, health, fail }) => {
     kafka: connectKafka({ ...toKafkaConnection(config), clientId: 'weir-watchdog', log }),
     prefix: config.prefix,
     instanceId: newUuid(),
+    scaleDownAfterMs: config.scaleDownAfterMs,
     log,
     metrics,
     fail,

@@ -42,6 +42,11 @@ export function createWatchdogMetrics(
       labels,
     ),
   }
+  const wanted = metrics.gauge(
+    'weir_stage_instances_wanted',
+    'Instances that a stage is to have, between the least and the most of its registration',
+    { stage: { max: STAGES_MAX } },
+  )
   const changes = metrics.counter(
     'weir_stage_gate_changes_total',
     'Changes of a gate, by the state that it came into',
@@ -82,10 +87,13 @@ export function createWatchdogMetrics(
         gauges.drainRate.set(at, gate.drainRate)
         gauges.inFlightLimit.set(at, gate.inFlightLimit)
         gauges.isOpen.set(at, gate.state === 'open' ? 1 : 0)
+        if (gate.instancesWanted === undefined) wanted.remove({ stage })
+        else wanted.set({ stage }, gate.instancesWanted)
       }
       for (const [key, at] of gone) {
         shown.delete(key)
         for (const gauge of Object.values(gauges)) gauge.remove(at)
+        wanted.remove({ stage: at.stage })
       }
     },
     changed: ({ stage, lane, state }) => changes.inc({ stage, lane, state }),

@@ -31,6 +31,8 @@ export type WatchdogOptions = {
   readonly kafka: Kafka
   readonly prefix: string
   readonly instanceId: string
+  /** How long a stage must have had more instances than it needs before one fewer is wanted. */
+  readonly scaleDownAfterMs: number
   readonly log: Logger
   readonly metrics: Metrics
   readonly fail: (error: unknown) => void
@@ -114,7 +116,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       now: () => performance.now(),
       rateOf: (key) => board.rateOf(key),
     })
-    const keeper = createGateKeeper(board.gates(), performance.now())
+    const keeper = createGateKeeper(board.gates(), performance.now(), options.scaleDownAfterMs)
     return { leader, board, meter, keeper }
   }
 

@@ -10,6 +10,7 @@ type RenderFlags = {
   readonly brokers?: string
   readonly namespace?: string
   readonly kafkaSecret?: string
+  readonly prometheus?: string
 }
 
 export const renderStage: Run<RenderFlags> = async (context, flags) => {
@@ -29,12 +30,13 @@ export const renderStage: Run<RenderFlags> = async (context, flags) => {
       hint: 'give one with --image',
     })
   }
-  const { kafkaSecret } = flags
+  const { kafkaSecret, prometheus } = flags
   const options = {
     image,
     brokers,
     namespace,
     ...(kafkaSecret !== undefined && { kafkaSecret }),
+    ...(prometheus !== undefined && { prometheus }),
   }
   if (target === 'compose') {
     out.line((await toYaml(toCompose(stage, options))).trimEnd())

@@ -180,6 +180,10 @@ const stageCommands: readonly CommandSpec[] = [
         flags: '--kafka-secret <name>',
         text: 'k8s: Secret with username, password and ca.pem for the brokers',
       },
+      {
+        flags: '--prometheus <url>',
+        text: 'Kubernetes: the Prometheus that KEDA asks how many instances the watchdog wants',
+      },
     ],
     examples: [['weir stage render locate@1 --target k8s | kubectl apply -f -', 'deploy it']],
     isRemote: true,

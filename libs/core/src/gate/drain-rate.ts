@@ -7,6 +7,8 @@ export type DrainRate = {
   /** `finished` counts since ever; `isBusy`: records waited all the time since the last sample. */
   sample(atMs: number, finished: number, isBusy: boolean): void
   readonly perSecond: number
+  /** What it has finished lately, a second, whether there was more to do or not. */
+  readonly throughput: number
 }
 
 /** After so long of a new rate the old one makes up a third. */
@@ -47,6 +49,9 @@ export function createDrainRate(from = 0): DrainRate {
     },
     get perSecond() {
       return perSecond
+    },
+    get throughput() {
+      return recent
     },
   }
 }

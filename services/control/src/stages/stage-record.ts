@@ -19,6 +19,7 @@ export function toStageRecord(
     lanes: stage.lanes,
     inFlightMax: stage.inFlightMax,
     targetDelayMs: targetDelayOf(stage),
+    ...replicasOf(stage),
     accepted: { ...Object.fromEntries(refused), ...Object.fromEntries(verdicts) },
     keyIds: stage.keyIds,
   }
@@ -28,4 +29,12 @@ export function toStageRecord(
 export function targetDelayOf({ spec }: Pick<Stage, 'spec'>): number {
   const { targetDelayMs } = JSON.parse(spec) as { readonly targetDelayMs?: number }
   return targetDelayMs ?? defaults.targetDelayMs
+}
+
+/** Least and most instances; more than there are partitions would have nothing to do. */
+function replicasOf({ spec, partitions }: Stage): Pick<StageRecord, 'replicas'> {
+  const { replicas } = JSON.parse(spec) as Pick<StageRecord, 'replicas'>
+  if (replicas === undefined) return {}
+  const [min, max] = [replicas.min, replicas.max].map((count) => Math.min(count, partitions))
+  return { replicas: { min: min as number, max: max as number } }
 }

@@ -11,6 +11,9 @@ const count = Type.Integer()
 export const telemetrySchema = Type.Object({
   stage: Type.String(),
   instances: count,
+  instancesWanted: nullable(
+    Type.Integer({ description: 'By the load; where the registration has replicas' }),
+  ),
   processed: Type.Integer({ description: 'Tasks that ended, however they did' }),
   completed: count,
   failed: count,
@@ -58,6 +61,8 @@ export function sumTelemetry(
   return {
     stage,
     instances: records.length,
+    instancesWanted:
+      gates.find(({ record }) => record.stage === stage)?.record.instancesWanted ?? null,
     processed: completed + failed + skipped + cancelled,
     completed,
     failed,
