@@ -1,4 +1,7 @@
-const inherited = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'JAVA_HOME', 'NODE_EXTRA_CA_CERTS']
+const inherited = [
+  ...['PATH', 'HOME', 'LANG', 'TMPDIR', 'JAVA_HOME'],
+  ...['NODE_EXTRA_CA_CERTS', 'NODE_COMPILE_CACHE'],
+]
 
 /** The little of this process' environment that every supervised process gets. */
 export function baseEnv(): Record<string, string> {

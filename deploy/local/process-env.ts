@@ -37,9 +37,10 @@ export function makeProcessEnv(
   options: ProcessEnvOptions,
 ): Record<string, string> {
   const env: Record<string, string> = {
+    // Where the user has none that all programs of the machine share.
+    NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
     ...baseEnv(),
     ...inheritSettings(subject.databaseRole !== undefined),
-    NODE_COMPILE_CACHE: join(options.home, 'cache', 'node'),
     WEIR_KAFKA_BROKERS: options.kafka,
     WEIR_SERVICE_NAME: subject.stage === undefined ? subject.name : `stage-${subject.name}`,
     WEIR_HTTP_HOST: '127.0.0.1',

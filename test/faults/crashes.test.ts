@@ -7,7 +7,7 @@ import { startSystem } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 /** Jobs of a round: one kill in the middle of each. */
-const JOBS = Number(process.env.WEIR_CRASH_JOBS || 2_000)
+const JOBS = Number(process.env.WEIR_CRASH_JOBS || 800)
 const ROUND_MS = 300_000
 
 const system = await startSystem({

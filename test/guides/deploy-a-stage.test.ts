@@ -24,11 +24,12 @@ let env: Record<string, string>
 
 before(async () => {
   checkout = copyCheckout()
-  const { PATH = '', DOCKER_HOST = '' } = process.env
+  const { PATH = '', DOCKER_HOST = '', NODE_COMPILE_CACHE = '' } = process.env
   env = {
     PATH,
     HOME: homedir(),
     DOCKER_HOST,
+    NODE_COMPILE_CACHE,
     WEIR_HOME: home,
     WEIR_PORT: String(await findFreePort()),
     XDG_CONFIG_HOME: join(home, 'config'),

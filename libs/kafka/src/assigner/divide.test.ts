@@ -27,10 +27,16 @@ function join(group: Group): Division {
   return division
 }
 
+/** What is handed over may even out the totals anew: over several topics that takes a third one. */
+const GENERATIONS_MAX = 3
+
 /** Joins until all is handed over. */
 function settle(group: Group): Division {
-  join(group)
-  return join(group)
+  const all = [...group.partitions.values()].flat().length
+  let division = join(group)
+  for (let joined = 1; joined < GENERATIONS_MAX && ownerOf(division).size < all; joined += 1)
+    division = join(group)
+  return division
 }
 
 function groupOf(counts: readonly number[], size: number): Group {
