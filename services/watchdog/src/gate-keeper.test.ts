@@ -53,6 +53,20 @@ test('a leader goes on from what the one before has decided', () => {
   assert.equal(keeper.decide([stage], [moved], () => crew, 5_500).get('a@1')?.state, 'throttled')
 })
 
+test('a leader goes on from how many instances the one before has wanted', () => {
+  const keeper = createGateKeeper(
+    published({ state: 'open', inFlightLimit: 1_000, instancesWanted: 5 }),
+    0,
+    60_000,
+  )
+  const scaled = { ...stage, replicas: { min: 1, max: 8 } }
+  const busy = level('normal', { finished: 100 })
+  const wantedOf = (one: StageRecord) =>
+    keeper.decide([one], [busy], () => crew, 0).get('a@1')?.instancesWanted
+  assert.equal(wantedOf(scaled), 5)
+  assert.equal(wantedOf(stage), undefined)
+})
+
 test('a stage that cannot be measured has no new decision, and one that is gone is forgotten', () => {
   const keeper = createGateKeeper([], 0, 60_000)
   assert.equal(keeper.decide([stage], [], () => crew, 0).size, 0)

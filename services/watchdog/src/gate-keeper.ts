@@ -42,7 +42,13 @@ export function createGateKeeper(
   const rates = new Map<string, { readonly rate: DrainRate; wasBehind: boolean }>()
   const scales = new Map<string, ScaleState>()
   const before = Map.groupBy(published, ({ stage }) => stage)
-  for (const { stage, state, inFlightLimit, reason, drainRate } of published) {
+  for (const { stage, state, inFlightLimit, reason, drainRate, instancesWanted } of published) {
+    if (instancesWanted !== undefined) {
+      scales.set(stage, {
+        ...{ wanted: instancesWanted, each: 0, changedAtMs: startMs },
+        ...{ shortSinceMs: undefined, ampleSinceMs: undefined },
+      })
+    }
     states.set(stage, {
       ...{ state, inFlightLimit, reason },
       ...{ sinceMs: startMs, decidedAtMs: startMs, finishedAtMs: startMs, rate: drainRate },
@@ -73,16 +79,8 @@ export function createGateKeeper(
   ): Pick<GateRecord, 'instancesWanted'> => {
     if (replicas === undefined) return {}
     const look = { ...replicas, instances, gate, drainRate, throughput }
-    // Whoever led before has wanted something too.
-    const known = scales.get(ref) ?? before.get(ref)?.[0]?.instancesWanted
-    const from =
-      typeof known === 'number'
-        ? {
-            ...{ wanted: known, each: 0, changedAtMs: nowMs },
-            ...{ shortSinceMs: undefined, ampleSinceMs: undefined },
-          }
-        : known
-    const scale = wantInstances(from, { ...look, downAfterMs: scaleDownAfterMs }, nowMs)
+    const downAfterMs = scaleDownAfterMs
+    const scale = wantInstances(scales.get(ref), { ...look, downAfterMs }, nowMs)
     scales.set(ref, scale)
     return { instancesWanted: scale.wanted }
   }
@@ -105,8 +103,10 @@ export function createGateKeeper(
         const wanted = wantedOf(stage, crew.instances, state, rate, nowMs)
         decisions.set(stage.ref, { ...state, floor, ...wanted })
       }
+      // What could not be measured this time is known from the time before.
+      const there = new Set<string>(stages.map(({ ref }) => ref))
       for (const ref of [...states.keys()]) {
-        if (decisions.has(ref)) continue
+        if (there.has(ref)) continue
         states.delete(ref)
         rates.delete(ref)
         scales.delete(ref)
