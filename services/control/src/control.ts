@@ -158,6 +158,7 @@ export function createControl(
       metrics.drops.inc({}, runs.length)
       announce({ v: 1, kind: 'runs', runs })
     },
+    onDropFailed: (error) => log.warn({ err: error }, 'a queue is longer than it is to be'),
   })
 
   /** How long ago a tenant was let in is how long one that is refused waits. */

@@ -90,6 +90,7 @@ test('registering makes the topics, begins the group at 0, shows the key once, p
     rowVersion: 1,
     lanes: ['high', 'normal'],
     inFlightMax: 50,
+    targetDelayMs: 1_000,
     accepted: {},
     keyIds: ['k1'],
   })

@@ -3,6 +3,7 @@ import {
   type GateBeat,
   type GateRecord,
   gateKey,
+  type StageRecord,
   type Topics,
 } from '@weir/contracts'
 import { createReader, type Kafka, type KafkaError, type Producer } from '@weir/kafka'
@@ -15,7 +16,11 @@ export type GateBoard = {
   rateOf(key: string): number
   gates(): readonly GateRecord[]
   /** Publishes the gates that have changed; those of stages that are gone are taken down. */
-  publish(levels: readonly Level[], decisions: ReadonlyMap<string, KeptGate>): Promise<void>
+  publish(
+    stages: readonly Pick<StageRecord, 'ref'>[],
+    levels: readonly Level[],
+    decisions: ReadonlyMap<string, KeptGate>,
+  ): Promise<void>
   /** Says that everything published still holds, where nothing was said for a second. */
   beat(): Promise<void>
   /** When something has to be said at the latest, by `performance.now()`. */
@@ -66,28 +71,33 @@ export async function createGateBoard(options: Options): Promise<GateBoard> {
   return {
     rateOf: (key) => published.get(key)?.drainRate ?? 0,
     gates: () => [...published.values()],
-    async publish(levels, decisions) {
+    async publish(stages, levels, decisions) {
       const records: { key: string; value: string | null }[] = []
-      const there = new Set<string>()
+      const changed: GateRecord[] = []
       for (const level of levels) {
         const decision = decisions.get(level.stage)
         if (decision === undefined) continue
         const key = gateKey(level.stage, level.lane)
-        there.add(key)
         const gate = next(level, decision)
         const before = published.get(key)
         if (own.has(key) && !hasChanged(before, gate)) continue
-        if (before?.state !== gate.state) options.onChanged(gate)
-        published.set(key, gate)
-        own.add(key)
+        changed.push(gate)
         records.push({ key, value: JSON.stringify(gate) })
       }
-      for (const key of published.keys()) {
-        if (there.has(key)) continue
-        published.delete(key)
-        records.push({ key, value: null })
+      // A stage that could not be measured this time keeps its gate: none is not open either.
+      const there = new Set<string>(stages.map(({ ref }) => ref))
+      const gone = [...published].filter(([, { stage }]) => !there.has(stage))
+      for (const [key] of gone) records.push({ key, value: null })
+      if (records.length === 0) return
+      await send(records)
+      // Only now: what could not be sent is not published, and a beat must not say that it holds.
+      for (const [key] of gone) published.delete(key)
+      for (const gate of changed) {
+        const key = gateKey(gate.stage, gate.lane)
+        if (published.get(key)?.state !== gate.state) options.onChanged(gate)
+        published.set(key, gate)
+        own.add(key)
       }
-      if (records.length > 0) await send(records)
     },
     async beat() {
       if (performance.now() < beatDueMs) return

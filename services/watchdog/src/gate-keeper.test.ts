@@ -9,7 +9,7 @@ const crew = {
   ...{ instances: 1, concurrency: 16, movedAtMs: Number.NEGATIVE_INFINITY, held: undefined },
 }
 const level = (lane: Lane, more: Partial<Level> = {}): Level => ({
-  ...{ stage: 'a@1', lane, partitions: 4, lag: 0, waiting: 0, finished: 0 },
+  ...{ stage: 'a@1', lane, partitions: 4, waitingPartitions: 4, lag: 0, waiting: 0, finished: 0 },
   ...{ lagMs: 0, oldestAgeMs: 0, drainRate: 0 },
   ...more,
 })

@@ -30,6 +30,8 @@ export type KeptGate = GateDecision &
 
 /** After partitions have moved. */
 const SETTLE_MS = 5_000
+/** Of what a gate lets in: so near to it the dispatcher holds jobs back. */
+const USED_UP = 0.8
 
 /** `published`: what an earlier leader has left, which this one goes on from. */
 export function createGateKeeper(
@@ -42,7 +44,7 @@ export function createGateKeeper(
   const rates = new Map<string, { readonly rate: DrainRate; wasBehind: boolean }>()
   const scales = new Map<string, ScaleState>()
   const before = Map.groupBy(published, ({ stage }) => stage)
-  for (const { stage, state, inFlightLimit, reason, drainRate, instancesWanted } of published) {
+  for (const { stage, state, inFlightLimit, reason, instancesWanted } of published) {
     if (instancesWanted !== undefined) {
       scales.set(stage, {
         ...{ wanted: instancesWanted, each: 0, changedAtMs: startMs },
@@ -51,15 +53,16 @@ export function createGateKeeper(
     }
     states.set(stage, {
       ...{ state, inFlightLimit, reason },
-      ...{ sinceMs: startMs, decidedAtMs: startMs, finishedAtMs: startMs, rate: drainRate },
-      ...{ lateSinceMs: undefined, waitingSinceMs: undefined, finished: undefined },
+      ...{ sinceMs: startMs, decidedAtMs: startMs, finishedAtMs: startMs, finished: undefined },
+      ...{ lateSinceMs: undefined, wideSinceMs: undefined, busySinceMs: undefined },
+      gapMs: gapBefore(before.get(stage) ?? []),
     })
   }
 
   const rateOf = (ref: string, lanes: readonly Level[], nowMs: number): DrainRate => {
     let known = rates.get(ref)
     if (known === undefined) {
-      const from = Math.max(0, ...(before.get(ref) ?? []).map((gate) => gate.drainRate))
+      const from = (before.get(ref) ?? []).reduce((sum, gate) => sum + gate.drainRate, 0)
       known = { rate: createDrainRate(from), wasBehind: false }
       rates.set(ref, known)
     }
@@ -72,13 +75,16 @@ export function createGateKeeper(
 
   const wantedOf = (
     { ref, replicas }: StageRecord,
-    instances: number,
+    { instances, held = 0 }: StageCrew,
+    load: Pick<StageLoad, 'lag' | 'waiting'>,
     gate: GateDecision,
     { perSecond: drainRate, throughput }: DrainRate,
     nowMs: number,
   ): Pick<GateRecord, 'instancesWanted'> => {
     if (replicas === undefined) return {}
-    const look = { ...replicas, instances, gate, drainRate, throughput }
+    const isUsedUp = Math.max(held, load.lag) >= USED_UP * gate.inFlightLimit
+    const isWaiting = load.waiting > 0
+    const look = { ...replicas, instances, gate, isUsedUp, isWaiting, drainRate, throughput }
     const downAfterMs = scaleDownAfterMs
     const scale = wantInstances(scales.get(ref), { ...look, downAfterMs }, nowMs)
     scales.set(ref, scale)
@@ -100,7 +106,7 @@ export function createGateKeeper(
         const state = decideGate(states.get(stage.ref), aim, load, nowMs)
         states.set(stage.ref, state)
         const floor = Math.min(load.floor, inFlightMax)
-        const wanted = wantedOf(stage, crew.instances, state, rate, nowMs)
+        const wanted = wantedOf(stage, crew, load, state, rate, nowMs)
         decisions.set(stage.ref, { ...state, floor, ...wanted })
       }
       // What could not be measured this time is known from the time before.
@@ -116,6 +122,11 @@ export function createGateKeeper(
   }
 }
 
+function gapBefore(gates: readonly GateRecord[]): number | undefined {
+  const perSecond = gates.reduce((sum, { drainRate }) => sum + drainRate, 0)
+  return perSecond > 0 ? 1_000 / perSecond : undefined
+}
+
 function loadOf(
   lanes: readonly Level[],
   crew: StageCrew,
@@ -126,6 +137,7 @@ function loadOf(
   return {
     lag: sum(({ lag }) => lag),
     waiting: sum(({ waiting }) => waiting),
+    isWide: lanes.some(({ waitingPartitions, partitions: all }) => waitingPartitions > all / 2),
     finished: sum(({ finished }) => finished),
     oldestAgeMs: Math.max(...lanes.map(({ oldestAgeMs }) => oldestAgeMs)),
     held: crew.held,

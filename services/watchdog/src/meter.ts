@@ -18,6 +18,8 @@ export type Level = {
   readonly lag: number
   /** Of the lag, the records that nobody has taken up. */
   readonly waiting: number
+  /** Partitions in which some wait. */
+  readonly waitingPartitions: number
   /** Records that are finished, since the log began. */
   readonly finished: number
   readonly lagMs: number
@@ -125,7 +127,8 @@ export function createMeter({ admin, topics, now, rateOf }: MeterOptions): Meter
     state.wasBehind = isBehind
     const drainRate = Math.round(state.rate.perSecond * 100) / 100
     const lagMs = lagToMs(lag, state.rate.perSecond, oldestAgeMs)
-    const at = { stage: record.ref, lane, partitions: lags.length }
+    const waitingPartitions = lags.filter((one) => one.waiting > 0).length
+    const at = { stage: record.ref, lane, partitions: lags.length, waitingPartitions }
     return { ...at, lag, waiting, finished, lagMs, oldestAgeMs, drainRate }
   }
 

@@ -35,11 +35,14 @@ test('partitions have moved when an instance comes, goes, or has others than bef
   assert.equal(view.crewOf('a@1', 1_000).movedAtMs, Number.NEGATIVE_INFINITY, 'only a beat')
   view.read([instance('x', { partitions: [] })], true, 2_000)
   assert.equal(view.crewOf('a@1', 2_000).movedAtMs, 2_000)
-  view.read([instance('y')], true, 3_000)
-  assert.equal(view.crewOf('a@1', 3_000).movedAtMs, 3_000)
-  view.read([record('y', null)], true, 4_000)
-  assert.equal(view.crewOf('a@1', 4_000).movedAtMs, 4_000)
-  assert.equal(view.crewOf('b@1', 4_000).movedAtMs, Number.NEGATIVE_INFINITY)
+  view.read([instance('y')], true, 20_000)
+  assert.equal(view.crewOf('a@1', 20_000).movedAtMs, 20_000)
+  view.read([record('y', null)], true, 40_000)
+  assert.equal(view.crewOf('a@1', 40_000).movedAtMs, 40_000)
+  assert.equal(view.crewOf('b@1', 40_000).movedAtMs, Number.NEGATIVE_INFINITY)
+  // One that starts over and over is one move, and then another.
+  for (const atMs of [45_000, 50_000, 54_998]) view.read([instance(`y${atMs}`)], true, atMs)
+  assert.equal(view.crewOf('a@1', 55_000).movedAtMs, 40_000)
 })
 
 test('the slots are those of the dispatcher that leads, while it is heard', () => {

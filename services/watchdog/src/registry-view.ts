@@ -6,7 +6,10 @@ export type StageCrew = {
   readonly instances: number
   /** Tasks that all of them run at once. */
   readonly concurrency: number
-  /** When partitions last moved between them, by the clock given; −∞ where they never did. */
+  /**
+   * When partitions began to move between them last, by the clock given; −∞ where they never did. What
+   * moves again soon after counts as the same move: an instance that starts over and over hides nothing.
+   */
   readonly movedAtMs: number
   /** Slots that the dispatcher counts at the stage; undefined where no dispatcher was heard of lately. */
   readonly held: number | undefined
@@ -21,7 +24,8 @@ export type RegistryView = {
 
 /** Instances and dispatcher beat every 5 s. */
 const LIVE_MS = 15_000
-/** Who says goodbye or is missed is forgotten; who is only silent is, at the next of so many. */
+const MOVE_MS = 15_000
+/** The one that was heard of first is forgotten beyond these. */
 const INSTANCES_MAX = 10_000
 
 type Seen = {
@@ -37,7 +41,8 @@ export function createRegistryView(): RegistryView {
   let dispatcher: { readonly record: DispatcherRecord; readonly atMs: number } | undefined
 
   const moved = (stage: string, isNew: boolean, nowMs: number) => {
-    if (isNew) movedAtMs.set(stage, nowMs)
+    const before = movedAtMs.get(stage) ?? Number.NEGATIVE_INFINITY
+    if (isNew && nowMs - before >= MOVE_MS) movedAtMs.set(stage, nowMs)
   }
 
   const readInstance = (key: string, record: InstanceRecord, isNew: boolean, nowMs: number) => {

@@ -162,7 +162,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
       if (leadership.leader() !== leader) return 0
       const nowMs = performance.now()
       const crewOf = (stage: string) => registry.crewOf(stage, nowMs)
-      await board.publish(levels, keeper.decide(all, levels, crewOf, nowMs))
+      await board.publish(all, levels, keeper.decide(all, levels, crewOf, nowMs))
       metrics.show(board.gates())
       measuredAtMs = performance.now()
       metrics.measured(measuredAtMs - startedAtMs)

@@ -62,6 +62,19 @@ test('without a commit everything waits, and a format that is not known counts a
   assert.equal(countLag({ end: 7, watermark: 5, metadata: '9;1,2,3' }).lag, 2)
 })
 
+test('an owner that does not say what it has taken up is not suspected of letting records wait', () => {
+  const metadata = encodeMetadata(12, {
+    openFrom: 12,
+    restoreFrom: 12,
+    generation: 1,
+    finished: [],
+  })
+  assert.deepEqual(
+    [countLag({ end: 20, watermark: 12, metadata })].map(({ lag, waiting }) => [lag, waiting]),
+    [[8, 0]],
+  )
+})
+
 test('what was taken up does not wait, as far as it was known when it was committed', () => {
   const metadata = committed(12, [[14, 3]], 2)
   const { lag, waiting } = countLag({ end: 20, watermark: 12, metadata })

@@ -1,4 +1,4 @@
-import { decodeMetadata } from '../watermark/metadata.ts'
+import { type CommitMetadata, decodeMetadata } from '../watermark/metadata.ts'
 
 /** Where one partition of a stage's input stands, as the broker tells. */
 export type PartitionState = {
@@ -32,8 +32,14 @@ export function countLag({ end, watermark, metadata }: PartitionState): Partitio
   const lag = Math.max(0, end - from - beyond)
   return {
     lag,
-    waiting: Math.max(0, lag - (committed?.started ?? 0)),
+    waiting: waitingOf(lag, committed),
     finished: from + beyond,
     oldest: lag === 0 ? undefined : from,
   }
+}
+
+/** An owner that does not say what it has taken up is not suspected of being slow. */
+function waitingOf(lag: number, committed: CommitMetadata | undefined): number {
+  if (committed === undefined) return lag
+  return committed.started === undefined ? 0 : Math.max(0, lag - committed.started)
 }

@@ -8,6 +8,7 @@ const aim: GateAim = { state: 'active', inFlightMax: 1_000, targetDelayMs: 1_000
 const quiet: StageLoad = {
   lag: 0,
   waiting: 0,
+  isWide: true,
   finished: 0,
   drainRate: 100,
   oldestAgeMs: 0,
@@ -86,6 +87,37 @@ test('an idle stage does not stand still, nor does one that has begun to work a 
     decideAll(busy).every((gate) => gate.state === 'open'),
     'long tasks, and none waits',
   )
+})
+
+test('one partition with a fault does not shut the stage for all others', () => {
+  const stuck = times(2_000, (at) => ({
+    ...{ lag: 1, waiting: 1, isWide: false, oldestAgeMs: at * 500, finished: 9 },
+  }))
+  assert.ok(decideAll(stuck).every((gate) => gate.state === 'open'))
+  // Nor does it stay shut for what is left when all others go on.
+  const still = times(8, () => ({ lag: 300, waiting: 290, finished: 10 }))
+  const left = { lag: 1, waiting: 1, isWide: false, finished: 10 }
+  assert.equal(said(decideAll([...still, left, left]).at(-1) as GateState), 'throttled recovering')
+})
+
+test('a stage that is activated again is judged by what it does from then on', () => {
+  const waits = { lag: 40, waiting: 40, finished: 10 }
+  let gate: GateState | undefined
+  for (let tick = 0; tick < 20; tick += 1) {
+    const state = tick < 10 ? 'deactivated' : 'active'
+    gate = decideGate(gate, { ...aim, state }, { ...quiet, ...waits }, tick * 500)
+    if (tick === 10 || tick === 11) assert.equal(said(gate), 'open')
+  }
+  assert.equal(said(gate as GateState), 'closed stalled')
+})
+
+test('tasks of a minute are no stage that stands still, however seldom one is finished', () => {
+  let finished = 0
+  const looks = times(2_000, (at) => {
+    if (at > 0 && at % 120 === 0) finished += 1
+    return { lag: 3, waiting: 2, floor: 4, finished, drainRate: 1 / 60, oldestAgeMs: 90_000 }
+  })
+  assert.ok(decideAll(looks).every((gate) => gate.state !== 'closed'))
 })
 
 test('what stood still opens to a limit once it has finished something, and not by waiting', () => {
@@ -178,7 +210,7 @@ test('while partitions move delays say nothing, and records still do', () => {
   const still = decideAll(times(20, () => ({ lag: 200, waiting: 190, ...moving })))
   assert.ok(still.every((gate) => gate.state === 'open'))
   const over = decideAll(times(2, () => ({ lag: 1_000, waiting: 1_000, ...moving })))
-  assert.equal(said(over[0] as GateState), 'closed full')
+  assert.deepEqual(over.map(said), ['throttled full', 'closed full'])
 })
 
 test('no limit is so low that a part of the stage has nothing to do', () => {
@@ -208,6 +240,8 @@ function flow(plant: {
   readonly wayMs: number
   readonly offered: number
   readonly seed: number
+  /** Where it is more than the stage works on at once. */
+  readonly floor?: number
 }) {
   const STEP_MS = 50
   const wanted: GateAim = { ...aim, inFlightMax: 2_000 }
@@ -252,8 +286,16 @@ function flow(plant: {
     const isBehind = oldestAgeMs > 1_000
     rate.sample(atMs, finished, isBehind && wasBehind)
     wasBehind = isBehind
-    const load = { lag, waiting: waiting.length, finished, oldestAgeMs, held, isSettling: false }
-    const floor = plant.capacity
+    const load = {
+      lag,
+      waiting: waiting.length,
+      finished,
+      oldestAgeMs,
+      held,
+      isWide: true,
+      isSettling: false,
+    }
+    const floor = plant.floor ?? plant.capacity
     const after = decideGate(gate, wanted, { ...load, floor, drainRate: rate.perSecond }, atMs)
     if (after.state !== gate?.state && atMs > 60_000) changes.push(atMs)
     gate = after
@@ -287,6 +329,19 @@ test('whatever the stage and the way to it: twice its load leaves it busy, and w
     ),
     { numRuns: 60 },
   )
+})
+
+test('a stage whose least is more than it can do in time is throttled to it, and not shut and opened', () => {
+  for (const [capacity, floor, serviceMs] of [
+    [1, 4, 5_000],
+    [4, 8, 10_000],
+    [2, 8, 20_000],
+  ] as const) {
+    const offered = (2 * capacity * 1_000) / serviceMs
+    const { changes, perSecond } = flow({ capacity, floor, serviceMs, wayMs: 50, offered, seed: 7 })
+    assert.deepEqual(changes, [], `${capacity} at once, ${serviceMs} ms each`)
+    assert.ok(perSecond >= (0.9 * capacity * 1_000) / (serviceMs + 50))
+  }
 })
 
 test('half of what a stage can do never moves its gate', () => {

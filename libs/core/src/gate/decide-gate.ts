@@ -6,6 +6,8 @@ export type StageLoad = {
   readonly lag: number
   /** Of these, the ones that nobody has taken up. */
   readonly waiting: number
+  /** They wait in more than half of the partitions of a lane: it is not one partition that has a fault. */
+  readonly isWide: boolean
   /** Records that are finished, since the log began. */
   readonly finished: number
   /** Records a second, while there is something to do; 0 where it is not known. */
@@ -34,13 +36,15 @@ export type GateState = GateDecision & {
   readonly decidedAtMs: number
   /** Since when records have waited longer than the target, without a break. */
   readonly lateSinceMs: number | undefined
-  /** Since when some record has waited. */
-  readonly waitingSinceMs: number | undefined
+  /** Since when records have waited in more than half of the partitions. */
+  readonly wideSinceMs: number | undefined
+  /** Since when there has been something to do. */
+  readonly busySinceMs: number | undefined
   /** Undefined before the first look of a leader that goes on from another's decision. */
   readonly finished: number | undefined
-  /** When something was finished last, and how fast the stage was then. */
   readonly finishedAtMs: number
-  readonly rate: number
+  /** From one record that is finished to the next while there is something to do; where it is known. */
+  readonly gapMs: number | undefined
 }
 
 /** The least delay within so long counts: a burst that drains by itself is no pressure. */
@@ -59,13 +63,15 @@ const RECORDS_LOW = 0.5
 /** Times the target. */
 const LATE_CLOSED = 10
 const LATE_OPEN = 5
-/** No state is left sooner, save for a closed gate. */
+/** A gate that was throttled does not open sooner, a closed one not at all. */
 const DWELL_MS = 10_000
 const CLOSED_DWELL_MS = 1_000
 /** A stage that would have finished so many records and has finished none stands still. */
 const STALL_RECORDS = 10
 const STALL_MIN_MS = 1_000
-const STALL_MAX_MS = 600_000
+const STALL_MAX_MS = 3_600_000
+/** What the gaps before count after one more. */
+const GAP_KEEP = 0.9
 /** Where it has never finished anything. */
 const STALL_UNKNOWN_MS = 60_000
 
@@ -84,9 +90,10 @@ export function delayOf({
  * applies:
  *
  * 1. A stage that is not active is closed, and nothing else counts.
- * 2. Closed: it stands still (records wait, and in the time of ten records none was finished), is ten
- *    times later than its target, or is late and holds as many records as may be in flight at all. It
- *    opens again once something was finished, at half of these marks or when it is late no more.
+ * 2. Closed: it stands still (records wait in more than half of the partitions, and in the time of ten
+ *    records none was finished), is ten times later than its target, or is late and holds as many
+ *    records as may be in flight at all. It opens again once something was finished, at half of these
+ *    marks or when it is late no more. What its instances work on at once never makes it late.
  * 3. Throttled: what waits has waited longer than the target for two seconds without a break (the
  *    minimum over an interval, as in CoDel, RFC 8289), or it is late with four fifths of the records.
  *    The limit then goes to what keeps the delay at the target, `(held − waiting) + drain rate × target`:
@@ -105,7 +112,7 @@ export function decideGate(
   load: StageLoad,
   nowMs: number,
 ): GateState {
-  const memory = remember(before, load, aim.targetDelayMs, nowMs)
+  const memory = remember(before, aim, load, nowMs)
   const become = (state: GateState['state'], inFlightLimit: number, reason: string): GateState => {
     const isSame = before?.state === state && before.reason === reason
     const sinceMs = isSame ? before.sinceMs : nowMs
@@ -119,22 +126,25 @@ export function decideGate(
   const isOurs = before !== undefined && !STAGE_STATES.has(before.reason)
   const was = isOurs ? before.state : 'open'
 
-  const closing = reasonToClose(memory, aim, load, nowMs)
+  const closing = reasonToClose(memory, aim, load, floor, nowMs)
   if (closing !== undefined) return become('closed', 0, closing)
   if (was === 'closed' && before !== undefined) {
     const hasDwelt = nowMs - before.sinceMs >= CLOSED_DWELL_MS
     if (!hasDwelt || !mayOpen(before, aim, load)) return become('closed', 0, before.reason)
-    return become('throttled', clamp(rightLimit(load, aim), floor, max), 'recovering')
+    const limit = clamp(rightLimit(load, aim), floor, max)
+    // It is late still, and getting better: that is judged anew.
+    return { ...become('throttled', limit, 'recovering'), lateSinceMs: undefined }
   }
 
-  const isFull = load.lag >= RECORDS_HIGH * max && delayOf(load) > aim.targetDelayMs
+  const isFull =
+    load.lag >= RECORDS_HIGH * max && load.lag > floor && delayOf(load) > aim.targetDelayMs
   const isLate =
     memory.lateSinceMs !== undefined &&
     nowMs - memory.lateSinceMs >= INTERVAL_MS &&
     !load.isSettling
   if (was === 'open') {
     if (!isFull && !isLate) return become('open', max, '')
-    const start = Math.min(max, Math.max(load.held ?? load.lag, floor))
+    const start = Math.min(max, Math.max(inFlight(load), floor))
     return become('throttled', lower(start, load, aim, floor), isLate ? 'late' : 'full')
   }
 
@@ -164,43 +174,70 @@ type Memory = Omit<GateState, keyof GateDecision | 'sinceMs' | 'decidedAtMs'>
 
 function remember(
   before: GateState | undefined,
+  aim: GateAim,
   load: StageLoad,
-  targetDelayMs: number,
   nowMs: number,
 ): Memory {
-  const hasFinished = before === undefined || hasMoved(before, load)
-  const isWaiting = load.waiting > 0
-  const isLate = delayOf(load) > targetDelayMs
+  const { finished } = load
+  const gapMs = gapOf(before, load, nowMs)
+  // A stage that must not work is not slow at it.
+  const isAtWork = aim.state === 'active'
+  if (before === undefined || !isAtWork) {
+    const none = { lateSinceMs: undefined, wideSinceMs: undefined, busySinceMs: undefined }
+    const first = { ...none, finished, finishedAtMs: nowMs, gapMs }
+    if (!isAtWork) return first
+    return { ...first, ...since(before, aim, load, nowMs) }
+  }
+  const finishedAtMs = hasMoved(before, load) ? nowMs : before.finishedAtMs
+  return { ...since(before, aim, load, nowMs), finished, finishedAtMs, gapMs }
+}
+
+function since(before: GateState | undefined, aim: GateAim, load: StageLoad, nowMs: number) {
+  const isLate = delayOf(load) > aim.targetDelayMs
   return {
     lateSinceMs: isLate ? (before?.lateSinceMs ?? nowMs) : undefined,
-    waitingSinceMs: isWaiting ? (before?.waitingSinceMs ?? nowMs) : undefined,
-    finished: load.finished,
-    finishedAtMs: hasFinished ? nowMs : before.finishedAtMs,
-    rate: hasFinished ? load.drainRate : before.rate,
+    wideSinceMs: load.waiting > 0 && load.isWide ? (before?.wideSinceMs ?? nowMs) : undefined,
+    busySinceMs: load.lag > 0 ? (before?.busySinceMs ?? nowMs) : undefined,
   }
+}
+
+/** Over the last ten or so that were finished; the time without anything to do is no part of it. */
+function gapOf(before: GateState | undefined, load: StageLoad, nowMs: number): number | undefined {
+  if (before === undefined) return load.drainRate > 0 ? 1_000 / load.drainRate : undefined
+  if (!hasMoved(before, load)) return before.gapMs
+  const count = Math.max(1, load.finished - (before.finished ?? load.finished))
+  const fromMs = Math.max(before.finishedAtMs, before.busySinceMs ?? before.decidedAtMs)
+  const gapMs = (nowMs - fromMs) / count
+  if (before.gapMs === undefined) return gapMs
+  return before.gapMs + (gapMs - before.gapMs) * (1 - GAP_KEEP ** count)
 }
 
 function reasonToClose(
   memory: Memory,
   aim: GateAim,
   load: StageLoad,
+  floor: number,
   nowMs: number,
 ): string | undefined {
-  if (load.lag >= aim.inFlightMax && delayOf(load) > aim.targetDelayMs) return 'full'
+  const lateMs = memory.lateSinceMs === undefined ? undefined : nowMs - memory.lateSinceMs
+  const isMore = load.lag > floor
+  // Two looks in a row: of a stage that had little to do the rate is only the least that it can do.
+  const isFull = load.lag >= aim.inFlightMax && isMore && (lateMs ?? 0) > 0
+  if (isFull) return 'full'
   if (load.isSettling) return undefined
-  if (memory.waitingSinceMs !== undefined) {
-    const stillMs = nowMs - Math.max(memory.finishedAtMs, memory.waitingSinceMs)
-    if (stillMs >= stallAfterMs(memory.rate)) return 'stalled'
+  if (memory.wideSinceMs !== undefined) {
+    const stillMs = nowMs - Math.max(memory.finishedAtMs, memory.wideSinceMs)
+    if (stillMs >= stallAfterMs(memory.gapMs)) return 'stalled'
   }
-  const isLate = memory.lateSinceMs !== undefined && nowMs - memory.lateSinceMs >= INTERVAL_MS
-  if (isLate && delayOf(load) > LATE_CLOSED * aim.targetDelayMs) return 'late'
+  const isLate = lateMs !== undefined && lateMs >= INTERVAL_MS
+  if (isLate && isMore && delayOf(load) > LATE_CLOSED * aim.targetDelayMs) return 'late'
   return undefined
 }
 
-/** At a rate of r a second, that nothing is finished in 10/r seconds happens by chance in e⁻¹⁰ of cases. */
-function stallAfterMs(rate: number): number {
-  if (rate <= 0) return STALL_UNKNOWN_MS
-  return Math.min(Math.max((STALL_RECORDS * 1_000) / rate, STALL_MIN_MS), STALL_MAX_MS)
+/** That nothing is finished in ten times the usual gap happens by chance in e⁻¹⁰ of cases. */
+function stallAfterMs(gapMs: number | undefined): number {
+  if (gapMs === undefined) return STALL_UNKNOWN_MS
+  return Math.min(Math.max(STALL_RECORDS * gapMs, STALL_MIN_MS), STALL_MAX_MS)
 }
 
 function hasMoved({ finished }: GateState, load: StageLoad): boolean {
@@ -208,15 +245,19 @@ function hasMoved({ finished }: GateState, load: StageLoad): boolean {
 }
 
 function mayOpen(before: GateState, aim: GateAim, load: StageLoad): boolean {
-  if (before.reason === 'stalled' && load.waiting > 0 && !hasMoved(before, load)) return false
+  const isStill = load.waiting > 0 && load.isWide && !hasMoved(before, load)
+  if (before.reason === 'stalled' && isStill) return false
   const delayMs = delayOf(load)
   const isFull = load.lag > RECORDS_LOW * aim.inFlightMax && delayMs > aim.targetDelayMs
   return !isFull && delayMs <= LATE_OPEN * aim.targetDelayMs
 }
 
+/** What the dispatcher counts is up to a second old, and knows nothing of what a fan-out will be. */
+const inFlight = ({ held, lag }: StageLoad): number => Math.max(held ?? 0, lag)
+
 /** What keeps the delay at the target, if it is filled. */
 function rightLimit(load: StageLoad, aim: GateAim): number {
-  const underWay = Math.max(0, (load.held ?? load.lag) - load.waiting)
+  const underWay = Math.max(0, inFlight(load) - load.waiting)
   return underWay + (load.drainRate * aim.targetDelayMs) / 1_000
 }
 
@@ -235,7 +276,7 @@ function raise(
 ): number {
   // Where all is quiet a stage is looked at less often.
   const share = RISE ** (elapsedMs / RISE_MS) - 1
-  const isUsedUp = (load.held ?? load.lag) >= 0.9 * limit
+  const isUsedUp = inFlight(load) >= 0.9 * limit
   const missing = (load.drainRate * (aim.targetDelayMs - delayOf(load))) / 1_000
   const by = isUsedUp ? Math.min(GAIN * missing, share * limit) : share * limit
   return Math.min(max, Math.ceil(limit + Math.max(1, by)))

@@ -28,6 +28,8 @@ export type Gates = {
   all(): readonly Gate[]
   /** What may be in flight at a stage, as far as its gates are to be believed; undefined without any. */
   limitOf(stage: string): number | undefined
+  /** What a stage can do in a second, as it was published last; 0 where that is not known. */
+  rateOf(stage: string): number
 }
 
 /** `now`: milliseconds of a clock that never goes back. */
@@ -83,6 +85,10 @@ export function createGates(now: () => number): Gates {
         least = Math.min(least, believeLimit(record, ageOf(record, now())))
       }
       return least
+    },
+    rateOf(stage) {
+      const own = byStage.get(stage)?.values() ?? []
+      return Math.max(0, ...[...own].map(({ drainRate }) => drainRate))
     },
     all() {
       const at = now()

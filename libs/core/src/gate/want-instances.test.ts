@@ -6,6 +6,8 @@ import { type ScaleInput, type ScaleState, wantInstances } from './want-instance
 const scale: ScaleInput = {
   ...{ min: 1, max: 8, instances: 1, drainRate: 100, throughput: 50, downAfterMs: 60_000 },
   gate: { state: 'open', reason: '' },
+  isUsedUp: true,
+  isWaiting: false,
 }
 const late = { gate: { state: 'throttled', reason: 'late' } } as const
 
@@ -57,6 +59,26 @@ test('a short lull takes none away', () => {
   const busy = times(60, { ...late, drainRate: 400, instances: 4 })
   const wanted = wantAll([...busy, ...times(59, { throughput: 0 }), ...busy], 4)
   assert.ok(wanted.every((count, at) => count >= (wanted[at - 1] ?? 0)))
+})
+
+test('a gate that is still throttled although no more comes asks for none', () => {
+  const wanted = wantAll(times(60, { ...late, isUsedUp: false }), 2)
+  assert.deepEqual(stepsOf(wanted), [2])
+})
+
+test('a stage without an instance gets one when something waits before it, and only then', () => {
+  const nobody = { min: 0, instances: 0, throughput: 0 }
+  const gate = { state: 'closed', reason: 'stalled' } as const
+  const wanted = wantAll(
+    [...times(5, nobody), ...times(5, { ...nobody, gate, isWaiting: true })],
+    0,
+  )
+  assert.deepEqual(stepsOf(wanted), [0, 1])
+  // What was done long ago fades and is never nothing.
+  const fading = Array.from({ length: 300 }, (_, second) => ({
+    ...{ min: 0, throughput: 50 * Math.exp(-second / 5) },
+  }))
+  assert.equal(wantAll(fading).at(-1), 0)
 })
 
 test('instances that do not come are waited for, and not for ever', () => {

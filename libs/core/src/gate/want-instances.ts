@@ -7,6 +7,10 @@ export type ScaleInput = {
   /** Those that are there. */
   readonly instances: number
   readonly gate: Pick<GateDecision, 'state' | 'reason'>
+  /** What the gate lets in is used up: more comes, and waits at the door. */
+  readonly isUsedUp: boolean
+  /** Records wait before the stage. */
+  readonly isWaiting: boolean
   /** What all of them can do, in records a second; what they have done lately. */
   readonly drainRate: number
   readonly throughput: number
@@ -39,7 +43,8 @@ const USED = 0.7
  * Numaflow's rule in our terms: the pace is asked for, not the lag, and steps are small. Up while the
  * gate is shut by load: then more comes than the stage can do, and how much more waits at the door,
  * where nobody has to count it. Down when what comes would use fewer by no more than seven tenths. A
- * stage that stands still wants no more: whatever holds it up would hold those up too.
+ * stage that stands still wants no more: whatever holds it up would hold those up too. Only where there
+ * is no instance at all, one is what is missing.
  */
 export function wantInstances(
   before: ScaleState | undefined,
@@ -52,10 +57,12 @@ export function wantInstances(
     ...{ wanted: clamp(instances), each: 0 },
     ...{ changedAtMs: undefined, shortSinceMs: undefined, ampleSinceMs: undefined },
   }
-  const isShort = gate.state !== 'open' && SHUT_BY_LOAD.has(gate.reason)
+  const isShort = gate.state !== 'open' && SHUT_BY_LOAD.has(gate.reason) && input.isUsedUp
   const each = eachOf(last.each, input, isShort)
   const wanted = clamp(last.wanted)
-  const needed = throughput === 0 ? 0 : each > 0 ? Math.ceil(throughput / (USED * each)) : wanted
+  // Less than a record in the time in which one too many is noticed is nothing.
+  const isIdle = throughput < 1_000 / input.downAfterMs
+  const needed = isIdle ? 0 : each > 0 ? Math.ceil(throughput / (USED * each)) : wanted
   const enough = clamp(needed)
   const isAmple = gate.state === 'open' && enough < wanted
   const next: ScaleState = {
@@ -70,6 +77,8 @@ export function wantInstances(
     const since = { changedAtMs: nowMs, shortSinceMs: undefined, ampleSinceMs: undefined }
     return { ...next, ...since, wanted: count }
   }
+
+  if (wanted === 0 && input.isWaiting && gate.reason !== 'deactivated') return change(clamp(1))
 
   const restMs = nowMs - (last.changedAtMs ?? Number.NEGATIVE_INFINITY)
   const hasArrived = restMs >= (instances >= wanted ? UP_REST_MS : ARRIVAL_MS)

@@ -90,7 +90,6 @@ test('format 1 is read as it was written when it was introduced, and with what w
       [1002, 5],
       [1010, 1],
     ],
-    started: 0,
   }
   assert.deepEqual(decodeMetadata(1000, '1;a,1e,7,2,5,3,1'), first)
   assert.deepEqual(decodeMetadata(1000, '1;a,1e,7,2,5,3,1;12'), { ...first, started: 38 })

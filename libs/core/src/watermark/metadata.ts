@@ -7,14 +7,15 @@
  *   that stands after an owner record which the refill no longer reads would count again.
  * - `finished`: finished stretches beyond the watermark.
  * - `started`: how many of the unfinished records were taken up: they run, wait for their next attempt
- *   or for acks. For who measures what waits; the next owner does not need it.
+ *   or for acks. For who measures what waits; the next owner does not need it, and instances of before
+ *   it came do not say it.
  */
 export type CommitMetadata = {
   readonly openFrom: number
   readonly restoreFrom: number
   readonly generation: number
   readonly finished: readonly (readonly [first: number, length: number])[]
-  readonly started: number
+  readonly started?: number
 }
 
 const FORMAT = '1'
@@ -36,14 +37,14 @@ export function encodeMetadata(watermark: number, metadata: CommitMetadata): str
     end = first + length
   }
   const list = numbers.map((number) => number.toString(36)).join(',')
-  return metadata.started === 0
+  return metadata.started === undefined
     ? `${FORMAT};${list}`
     : `${FORMAT};${list};${metadata.started.toString(36)}`
 }
 
 /** What `encodeMetadata` wrote; undefined for text of another format, which is then as good as none. */
 export function decodeMetadata(watermark: number, text: string): CommitMetadata | undefined {
-  const [format, list, taken = '0'] = text.split(';')
+  const [format, list, taken = ''] = text.split(';')
   if (format !== FORMAT || list === undefined) return undefined
   const numbers = list.split(',').map((part) => Number.parseInt(part, 36))
   if (numbers.length < 3 || numbers.some((number) => !Number.isSafeInteger(number)))
@@ -64,6 +65,6 @@ export function decodeMetadata(watermark: number, text: string): CommitMetadata 
     restoreFrom: openFrom - further,
     generation,
     finished,
-    started: Number.isSafeInteger(started) ? started : 0,
+    ...(Number.isSafeInteger(started) && { started }),
   }
 }

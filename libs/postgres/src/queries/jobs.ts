@@ -134,20 +134,31 @@ export async function listQueueOverflow(
   })
 }
 
-/** The oldest queued jobs of a pipeline beyond its newest `keep`, the newest of them first, at most `limit`. */
+/**
+ * The oldest queued jobs of a plan beyond its newest `keep`, the oldest first, at most `limit`. By the
+ * database's time: ids are made by clocks that differ.
+ */
 export async function listOverQueue(
   tx: Tx,
   tenant: string,
-  pipeline: string,
+  { pipeline, planId }: { readonly pipeline: string; readonly planId: string },
   keep: number,
   limit: number,
 ): Promise<string[]> {
   const rows = await tx.query<{ id: string }>({
     name: 'list-over-queue',
-    // Ids rise with the time of submission, so the primary key has them in order.
-    text: `select job_id as id from job_queue where tenant_id = $1 and pipeline = $2
-      order by job_id desc offset $3 limit $4`,
-    values: [tenant, pipeline, keep, limit],
+    // In two halves, each with an index: whatever else the tenant has queued is not read.
+    text: `with own as materialized (
+        select job_id, queued_at from job_queue
+          where plan_id = $3 and tenant_id = $1 and pipeline = $2 and not held
+        union all
+        select job_id, queued_at from job_queue
+          where tenant_id = $1 and pipeline = $2 and plan_id = $3
+            and ordering_key is not null and held
+      )
+      select job_id as id from own order by queued_at, job_id
+      limit (select least($5::integer, greatest(0, count(*) - $4::integer)) from own)`,
+    values: [tenant, pipeline, planId, keep, limit],
   })
   return rows.map(({ id }) => id)
 }

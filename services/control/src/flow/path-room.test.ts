@@ -5,44 +5,55 @@ import { createPathRoom } from './path-room.ts'
 
 const plan = { steps: [{ stage: 'a@1' }, { stage: 'b@1' }, { stage: 'a@1' }] } as unknown as Plan
 
-function start(limits: Readonly<Record<string, number>>) {
-  const world = { nowMs: 0 }
-  const queue = { queued: 0, oldestAgeMs: 0 }
-  let told: { held: Record<string, number>; queue: typeof queue } | undefined
+function start(limits: Readonly<Record<string, number>>, rate = 0) {
+  const world = { nowMs: 0, held: undefined as Record<string, number> | undefined }
   const room = createPathRoom(
-    { limitOf: (stage) => limits[stage] },
-    { get: () => told },
+    { limitOf: (stage) => limits[stage], rateOf: () => rate },
+    { get: () => world.held && { held: world.held, queue: { queued: 0, oldestAgeMs: 0 } } },
     () => world.nowMs,
   )
-  const tell = (held: Record<string, number>, atMs: number) => {
-    world.nowMs = atMs
-    told = { held, queue }
-  }
-  return { room, tell, world }
+  return { world, take: (jobs: number) => room.take(plan, jobs) }
 }
 
 test('the first stage of the path without room is named, and what is not measured has room', () => {
-  const { room, tell } = start({ 'a@1': 10, 'b@1': 5 })
-  tell({ 'a@1': 4, 'b@1': 3 }, 0)
-  assert.equal(room.lackFor(plan, 2), undefined)
-  assert.equal(room.lackFor(plan, 3), 'b@1')
-  assert.equal(room.lackFor(plan, 7), 'a@1')
-  assert.equal(start({}).room.lackFor(plan, 1_000), undefined)
+  const { world, take } = start({ 'a@1': 10, 'b@1': 5 })
+  world.held = { 'a@1': 4, 'b@1': 3 }
+  assert.equal(take(3), 'b@1')
+  assert.equal(take(7), 'a@1')
+  assert.equal(take(2), undefined)
+  assert.equal(start({}).take(1_000), undefined)
 })
 
-test('what was let in since the figures counts on top, until they have it', () => {
-  const { room, tell, world } = start({ 'a@1': 10, 'b@1': 10 })
-  tell({}, 0)
-  room.admitted(plan, 6)
-  world.nowMs = 700
-  room.admitted(plan, 3)
-  assert.equal(room.lackFor(plan, 1), undefined)
-  assert.equal(room.lackFor(plan, 2), 'a@1')
-  // The six are among what is held now; the three were still queued when that was counted.
-  tell({ 'a@1': 6, 'b@1': 6 }, 800)
-  assert.equal(room.lackFor(plan, 1), undefined)
-  assert.equal(room.lackFor(plan, 2), 'a@1')
-  tell({ 'a@1': 0, 'b@1': 1 }, 2_000)
-  assert.equal(room.lackFor(plan, 9), undefined)
-  assert.equal(room.lackFor(plan, 10), 'b@1')
+test('what was given counts until the dispatcher can have told of it, and no longer', () => {
+  const { world, take } = start({ 'a@1': 10, 'b@1': 10 })
+  assert.equal(take(6), undefined)
+  world.nowMs = 1_000
+  assert.equal(take(5), 'a@1')
+  assert.equal(take(4), undefined)
+  world.nowMs = 1_251
+  assert.equal(take(7), 'a@1')
+  assert.equal(take(6), undefined)
+  assert.equal(take(1), 'a@1')
+})
+
+test('what a stage can have done meanwhile is not in its way any more', () => {
+  const { world, take } = start({ 'a@1': 10, 'b@1': 10 }, 20)
+  let refused = 0
+  // Half of what the stage can do, for a minute, with nothing held whenever that is told.
+  world.held = {}
+  for (let job = 0; job < 600; job += 1) {
+    world.nowMs = job * 100
+    if (take(1) !== undefined) refused += 1
+  }
+  assert.equal(refused, 0)
+})
+
+test('what is more than the whole limit goes alone, and into a closed gate nothing goes', () => {
+  const { world, take } = start({ 'a@1': 10, 'b@1': 10 })
+  assert.equal(take(50), undefined)
+  assert.equal(take(1), 'a@1')
+  world.nowMs = 2_000
+  world.held = { 'a@1': 1 }
+  assert.equal(take(50), 'a@1')
+  assert.equal(start({ 'a@1': 0 }).take(1), 'a@1')
 })

@@ -4,63 +4,67 @@ import type { DispatcherFigures } from './dispatcher-figures.ts'
 
 /**
  * Whether the path of a plan has room for more jobs now, as pipelines ask that do not queue. The
- * dispatcher tells its figures once a second; what this instance has let in since counts on top.
+ * dispatcher tells what is held about once a second; what such pipelines were given by this instance
+ * since counts on top, less what the stage can have done meanwhile.
  */
 export type PathRoom = {
-  /** The first stage on the path without room for so many jobs; undefined where there is room. */
-  lackFor(plan: Plan, jobs: number): string | undefined
-  admitted(plan: Plan, jobs: number): void
+  /**
+   * Takes room for so many jobs, at once, so that submits side by side do not all get the last of it.
+   * Undefined where there was room, else the first stage on the path without.
+   */
+  take(plan: Plan, jobs: number): string | undefined
 }
 
-/** What was let in so shortly before the figures came is not yet in them: it was still queued then. */
-const UNSEEN_MS = 250
+/** What was given so long ago is among what the dispatcher has told, or has gone through. */
+const UNSEEN_MS = 1_250
+/** A count for each fiftieth of a second, not for each job. */
+const SLICE_MS = 20
 
 export function createPathRoom(
-  gates: Pick<Gates, 'limitOf'>,
+  gates: Pick<Gates, 'limitOf' | 'rateOf'>,
   dispatcher: Pick<DispatcherFigures, 'get'>,
   now: () => number = () => performance.now(),
 ): PathRoom {
-  let figures: ReturnType<DispatcherFigures['get']>
-  /** Jobs that were let in since, by stage: how many when, the oldest first. */
-  const since = new Map<string, { readonly atMs: number; jobs: number }[]>()
+  /** By stage, the oldest first. */
+  const given = new Map<string, { readonly atMs: number; jobs: number }[]>()
 
-  const look = () => {
-    const latest = dispatcher.get()
-    if (latest === figures) return
-    figures = latest
-    const fromMs = now() - UNSEEN_MS
-    for (const [stage, counts] of since) {
-      const kept = counts.filter(({ atMs }) => atMs >= fromMs)
-      if (kept.length === 0) since.delete(stage)
-      else since.set(stage, kept)
+  const givenAt = (stage: string): number => {
+    const atMs = now()
+    const counts = given.get(stage)?.filter((one) => atMs - one.atMs < UNSEEN_MS) ?? []
+    if (counts.length === 0) {
+      given.delete(stage)
+      return 0
     }
+    given.set(stage, counts)
+    const jobs = counts.reduce((sum, one) => sum + one.jobs, 0)
+    const done = (gates.rateOf(stage) * (atMs - (counts[0]?.atMs ?? atMs))) / 1_000
+    return Math.max(0, jobs - done)
   }
 
-  const heldAt = (stage: string): number => {
-    const added = since.get(stage)?.reduce((sum, { jobs }) => sum + jobs, 0) ?? 0
-    return (figures?.held[stage] ?? 0) + added
+  const note = (stage: string, jobs: number) => {
+    const atMs = now()
+    const counts = given.get(stage) ?? []
+    const last = counts.at(-1)
+    if (last !== undefined && atMs - last.atMs < SLICE_MS) last.jobs += jobs
+    else counts.push({ atMs, jobs })
+    given.set(stage, counts)
   }
 
   return {
-    lackFor(plan, jobs) {
-      look()
-      return stagesOf(plan).find((stage) => {
+    take(plan, jobs) {
+      const held = dispatcher.get()?.held
+      const stages = stagesOf(plan)
+      const lack = stages.find((stage) => {
         const limit = gates.limitOf(stage)
         // Of what nobody has measured nothing is known, and the queue bounds it.
-        return limit !== undefined && heldAt(stage) + jobs > limit
+        if (limit === undefined) return false
+        const there = (held?.[stage] ?? 0) + givenAt(stage)
+        // As in the dispatcher: what is more than the whole limit goes alone, else it never would.
+        const isAlone = there === 0 && limit > 0
+        return there + jobs > limit && !isAlone
       })
-    },
-    admitted(plan, jobs) {
-      look()
-      const atMs = now()
-      for (const stage of stagesOf(plan)) {
-        const counts = since.get(stage) ?? []
-        const last = counts.at(-1)
-        // A count for each fiftieth of a second, not for each job.
-        if (last !== undefined && atMs - last.atMs < 20) last.jobs += jobs
-        else counts.push({ atMs, jobs })
-        since.set(stage, counts)
-      }
+      if (lack === undefined) for (const stage of stages) note(stage, jobs)
+      return lack
     },
   }
 }

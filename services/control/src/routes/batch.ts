@@ -101,20 +101,21 @@ export function addBatchRoutes(app: App, control: Control): void {
           context,
         )
       })
-      // Versions of one pipeline may take different paths; the first one named speaks for all.
+      const submits = rows.map((job, index) => {
+        return { target: found.get(jobs[index]?.version) as Target, job }
+      })
+      // For what is said where a quota is full the first one speaks for all.
       const target = found.get(jobs[0]?.version) as Target
       const countRefused = (error: unknown): never => {
         metrics.submits.inc({ outcome: 'refused' }, jobs.length)
         throw error
       }
-      await refuseWithoutRoom(control, tenant, target, rows).catch(countRefused)
+      await refuseWithoutRoom(control, tenant, submits).catch(countRefused)
       const answers = await admission.submitBatch(tenant, rows)
       const refused = answers.find(({ outcome }) => outcome === 'refused')
       if (refused?.outcome === 'refused') {
         countRefused(refusalOf(control, tenant, target, refused))
       }
-      const admitted = answers.filter(({ outcome }) => outcome === 'admitted').length
-      control.pathRoom.admitted(target.plan, admitted)
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')
       for (const [index, { outcome }] of answers.entries()) {

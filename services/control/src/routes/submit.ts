@@ -64,11 +64,10 @@ export function addSubmitRoutes(app: App, control: Control): void {
       const idempotencyKey = request.headers['idempotency-key']
       const said = idempotencyKey === undefined ? body : { ...body, idempotencyKey }
       const job = toNewJob(params.name, target, said, input, scope)
-      await refuseWithoutRoom(control, tenant, target, [job]).catch(countRefused)
+      await refuseWithoutRoom(control, tenant, [{ target, job }]).catch(countRefused)
       const answer = await admission.submit(tenant, job)
       metrics.submits.inc({ outcome: answer.outcome })
       if (answer.outcome === 'refused') throw refusalOf(control, tenant, target, answer)
-      if (answer.outcome === 'admitted') control.pathRoom.admitted(target.plan, 1)
       if (answer.outcome === 'repeated' && !answer.sameBody) {
         throw toMismatch('/idempotency-key')
       }

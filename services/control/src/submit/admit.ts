@@ -10,7 +10,7 @@ import {
   withTenant,
 } from '@weir/postgres'
 import type { Admitted } from './admission.ts'
-import { DROPS_MAX, dropOldest } from './drop-oldest.ts'
+import { DROPS_MAX, dropOldest, type QueueBound } from './drop-oldest.ts'
 import { toMismatch } from './refusal.ts'
 
 /** A job as the admission takes it: with the bound of its pipeline's queue, where the oldest make room. */
@@ -20,6 +20,7 @@ export type AdmitPorts = {
   readonly pool: Pool
   /** After the commit: what was dropped for what came in. */
   readonly onDropped: (runs: readonly RunChange[]) => void
+  readonly onDropFailed: (error: unknown) => void
 }
 
 export type Admit = (
@@ -29,12 +30,14 @@ export type Admit = (
 ) => Promise<Admitted[]>
 
 /** The statement of the admission, and what belongs to the same transaction where something does. */
-export function createAdmit({ pool, onDropped }: AdmitPorts): Admit {
+export function createAdmit(ports: AdmitPorts): Admit {
+  const { pool, onDropped } = ports
+
   async function admitWith(
     tenant: string,
     jobs: readonly Submit[],
     allOrNone: boolean,
-    bounds: ReadonlyMap<string, number>,
+    bounds: readonly QueueBound[],
   ): Promise<JobAnswer[]> {
     const { answers, dropped } = await withTenant(pool, tenant, async (tx) => {
       const answers = await admitJobsIn(tx, jobs, { allOrNone })
@@ -42,22 +45,23 @@ export function createAdmit({ pool, onDropped }: AdmitPorts): Admit {
       // Thrown in the transaction: what was admitted beside it is taken back.
       if (allOrNone && mismatch !== -1) throw toMismatch(`/jobs/${mismatch}/idempotencyKey`)
       const dropped: RunChange[] = []
-      for (const [pipeline, queueMax] of bounds) {
-        dropped.push(...(await dropOldest(tx, tenant, pipeline, queueMax)))
+      if (answers.some(({ outcome }) => outcome === 'admitted')) {
+        for (const bound of bounds) dropped.push(...(await dropOldest(tx, tenant, bound)))
       }
       return { answers, dropped }
     })
     if (dropped.length > 0) onDropped(dropped)
-    if (dropped.length >= DROPS_MAX) await dropRest(tenant, bounds)
+    // What is admitted is admitted: the next submit drops what this one could not.
+    if (dropped.length >= DROPS_MAX) await dropRest(tenant, bounds).catch(ports.onDropFailed)
     return answers
   }
 
   /** A batch can bring more than is dropped in one transaction. */
-  async function dropRest(tenant: string, bounds: ReadonlyMap<string, number>): Promise<void> {
-    for (const [pipeline, queueMax] of bounds) {
+  async function dropRest(tenant: string, bounds: readonly QueueBound[]): Promise<void> {
+    for (const bound of bounds) {
       let dropped: RunChange[]
       do {
-        dropped = await withTenant(pool, tenant, (tx) => dropOldest(tx, tenant, pipeline, queueMax))
+        dropped = await withTenant(pool, tenant, (tx) => dropOldest(tx, tenant, bound))
         if (dropped.length > 0) onDropped(dropped)
       } while (dropped.length === DROPS_MAX)
     }
@@ -68,7 +72,7 @@ export function createAdmit({ pool, onDropped }: AdmitPorts): Admit {
     const hasKeys = jobs.some((job) => job.idempotencyKey !== null)
     // One statement, without a transaction around it, where nothing else belongs to it.
     const answers =
-      bounds.size > 0 || (allOrNone && hasKeys)
+      bounds.length > 0 || (allOrNone && hasKeys)
         ? await admitWith(tenant, jobs, allOrNone, bounds)
         : await admitJobs(pool, tenant, jobs, { allOrNone })
     const first = answers.find(({ outcome }) => outcome === 'admitted')
@@ -80,8 +84,10 @@ export function createAdmit({ pool, onDropped }: AdmitPorts): Admit {
   }
 }
 
-function boundsOf(jobs: readonly Submit[]): ReadonlyMap<string, number> {
-  const bounds = new Map<string, number>()
-  for (const { pipeline, queueMax } of jobs) if (queueMax !== null) bounds.set(pipeline, queueMax)
-  return bounds
+function boundsOf(jobs: readonly Submit[]): QueueBound[] {
+  const bounds = new Map<string, QueueBound>()
+  for (const { pipeline, planId, queueMax } of jobs) {
+    if (queueMax !== null) bounds.set(`${pipeline} ${planId}`, { pipeline, planId, queueMax })
+  }
+  return [...bounds.values()]
 }

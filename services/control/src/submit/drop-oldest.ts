@@ -5,18 +5,21 @@ import { endQueuedJobs, holdForCancel, listOverQueue, type Tx } from '@weir/post
 /** Of one transaction: bounds how long the tenant's other calls wait for it. */
 export const DROPS_MAX = 500
 
+/** The queue of a plan, and how many jobs it keeps. */
+export type QueueBound = {
+  readonly pipeline: string
+  readonly planId: string
+  readonly queueMax: number
+}
+
 /**
- * Drops the oldest queued jobs of a pipeline beyond `queueMax`, at most `DROPS_MAX`, in the
- * transaction that it is given: with the admission that made them too many. Answers the runs that
- * have ended, to be announced once that is committed.
+ * Drops the oldest queued jobs of a plan beyond `queueMax`, at most `DROPS_MAX`, in the transaction
+ * that it is given: with the admission that made them too many. Answers the runs that have ended, to be
+ * announced once that is committed.
  */
-export async function dropOldest(
-  tx: Tx,
-  tenant: string,
-  pipeline: string,
-  queueMax: number,
-): Promise<RunChange[]> {
-  const ids = await listOverQueue(tx, tenant, pipeline, queueMax, DROPS_MAX)
+export async function dropOldest(tx: Tx, tenant: string, bound: QueueBound): Promise<RunChange[]> {
+  const { queueMax } = bound
+  const ids = await listOverQueue(tx, tenant, bound, queueMax, DROPS_MAX)
   if (ids.length === 0) return []
   const targets = await holdForCancel(tx, tenant, ids)
   const ends = targets

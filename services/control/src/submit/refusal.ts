@@ -70,9 +70,10 @@ export function toNoRoom(
   random = Math.random,
 ): WeirError {
   const detail = pressure === undefined ? `stage ${stage} has as much as it may` : why(pressure)
-  const ms = pressure === undefined ? sinceAdmittedMs : untilRoomMs(pressure, sinceAdmittedMs)
+  const ms =
+    pressure === undefined ? fullForMs(sinceAdmittedMs) : untilRoomMs(pressure, sinceAdmittedMs)
   return new WeirError('backpressure', `The pipeline has no room for now: ${detail}.`, {
-    retryAfterS: retryAfterS(fullForMs(ms), random),
+    retryAfterS: retryAfterS(ms, random),
     members: { cause: 'platform', stage: pressure?.stage ?? stage },
   })
 }

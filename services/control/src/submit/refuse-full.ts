@@ -17,26 +17,33 @@ export function refusalOf(parts: Parts, tenant: string, target: Target, refused:
 }
 
 /**
- * Throws `backpressure` where the pipeline refuses rather than queues, and its path has no room for
- * these jobs; a repeat of a job that is in costs no room.
+ * Throws `backpressure` where a pipeline refuses rather than queues, and its path has no room for these
+ * jobs; a repeat of a job that is in costs no room. Versions have policies and paths of their own.
  */
 export async function refuseWithoutRoom(
   parts: Parts,
   tenant: string,
-  target: Target,
-  jobs: readonly Submit[],
+  submits: readonly { readonly target: Target; readonly job: Submit }[],
 ): Promise<void> {
-  if (target.overload.policy !== 'reject') return
-  if (parts.pathRoom.lackFor(target.plan, jobs.length) === undefined) return
+  const eager = submits.filter(({ target }) => target.overload.policy === 'reject')
+  for (const [target, own] of Map.groupBy(eager, (one) => one.target)) {
+    const jobs = own.map(({ job }) => job)
+    const known = await knownKeys(parts, tenant, jobs)
+    const fresh = jobs.filter(({ idempotencyKey: key }) => key === null || !known.has(key)).length
+    const stage = fresh === 0 ? undefined : parts.pathRoom.take(target.plan, fresh)
+    if (stage === undefined) continue
+    const pressure = findPressure(target.plan, parts.gates)
+    throw toNoRoom(stage, sinceAdmitted(parts, tenant), pressure)
+  }
+}
+
+async function knownKeys(
+  { pool }: Parts,
+  tenant: string,
+  jobs: readonly Submit[],
+): Promise<ReadonlySet<string>> {
   const keys = jobs.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
-  const [{ pipeline }] = jobs as readonly [Submit]
-  const known =
-    keys.length === 0
-      ? new Set<string>()
-      : await findSubmitKeys(asTenant(parts.pool, tenant), tenant, pipeline, keys)
-  const fresh = jobs.filter(({ idempotencyKey: key }) => key === null || !known.has(key)).length
-  const stage = fresh === 0 ? undefined : parts.pathRoom.lackFor(target.plan, fresh)
-  if (stage === undefined) return
-  const pressure = findPressure(target.plan, parts.gates)
-  throw toNoRoom(stage, sinceAdmitted(parts, tenant), pressure)
+  const [first] = jobs
+  if (keys.length === 0 || first === undefined) return new Set()
+  return findSubmitKeys(asTenant(pool, tenant), tenant, first.pipeline, keys)
 }
