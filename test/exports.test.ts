@@ -60,7 +60,6 @@ const ahead: Record<string, readonly string[]> = {
     ...[
       'addOutbox',
       'listOverdue',
-      'listQueueOverflow',
       'purgeJobs',
       'readPayloads',
       'reconcileUsage',

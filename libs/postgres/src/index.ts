@@ -34,7 +34,6 @@ export {
   type JobFilter,
   type JobSummary,
   listJobs,
-  listOverQueue,
   listQueueOverflow,
 } from './queries/jobs.ts'
 export {

@@ -162,9 +162,18 @@ describe('jobs', () => {
     assert.equal(usage?.inFlightJobs, 2)
   })
 
-  it('overflow a queue from its oldest end', async () => {
-    const overflow = await listQueueOverflow(tx(), tenant, 'delays', 1, 10)
-    assert.deepEqual(overflow, [{ id: jobs.queued.id, lastSeq: 0, run: 1 }])
+  it('overflow the queue of their plan from its oldest end, those that are held too', async () => {
+    const queue = { pipeline: 'delays', planId: 'plan-1' }
+    const overflow = (keep: number, limit = 10) =>
+      listQueueOverflow(tx(), tenant, queue, keep, limit)
+    assert.deepEqual(await overflow(1), [jobs.queued.id])
+    assert.deepEqual(await overflow(0), [jobs.queued.id, jobs.held.id])
+    assert.deepEqual(await overflow(0, 1), [jobs.queued.id])
+    assert.deepEqual(await overflow(2), [])
+    const elsewhere = { ...queue, planId: 'plan-2' }
+    assert.deepEqual(await listQueueOverflow(tx(), tenant, elsewhere, 0, 10), [])
+    const other = newUuid()
+    assert.deepEqual(await listQueueOverflow(asTenant(control, other), tenant, queue, 0, 10), [])
   })
 
   it('are of nobody else', async () => {

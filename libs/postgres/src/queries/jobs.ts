@@ -113,32 +113,11 @@ export async function countJobs(
   return Object.fromEntries(rows.map((row) => [row.status, row.jobs]))
 }
 
-/** Oldest queued jobs of a pipeline beyond the `keep` newest: what `drop_oldest` takes away. */
-export async function listQueueOverflow(
-  tx: Tx,
-  tenant: string,
-  pipeline: string,
-  keep: number,
-  limit: number,
-): Promise<{ id: string; lastSeq: number; run: number }[]> {
-  return tx.query({
-    name: 'list-queue-overflow',
-    text: `select q.job_id as id, j.last_seq as "lastSeq", q.run
-      from (
-        select job_id, run, row_number() over (order by virtual_finish desc, job_id desc) as newest
-        from job_queue where tenant_id = $1 and pipeline = $2
-      ) q
-      join jobs j on j.tenant_id = $1 and j.id = q.job_id
-      where q.newest > $3 order by q.newest desc limit $4`,
-    values: [tenant, pipeline, keep, limit],
-  })
-}
-
 /**
  * The oldest queued jobs of a plan beyond its newest `keep`, the oldest first, at most `limit`. By the
  * database's time: ids are made by clocks that differ.
  */
-export async function listOverQueue(
+export async function listQueueOverflow(
   tx: Tx,
   tenant: string,
   { pipeline, planId }: { readonly pipeline: string; readonly planId: string },
@@ -146,7 +125,7 @@ export async function listOverQueue(
   limit: number,
 ): Promise<string[]> {
   const rows = await tx.query<{ id: string }>({
-    name: 'list-over-queue',
+    name: 'list-queue-overflow',
     // In two halves, each with an index: whatever else the tenant has queued is not read.
     text: `with own as materialized (
         select job_id, queued_at from job_queue

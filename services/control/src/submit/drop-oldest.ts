@@ -1,6 +1,6 @@
 import type { RunChange } from '@weir/contracts'
 import { dropQueued } from '@weir/core'
-import { endQueuedJobs, holdForCancel, listOverQueue, type Tx } from '@weir/postgres'
+import { endQueuedJobs, holdForCancel, listQueueOverflow, type Tx } from '@weir/postgres'
 
 /** Of one transaction: bounds how long the tenant's other calls wait for it. */
 export const DROPS_MAX = 500
@@ -19,7 +19,7 @@ export type QueueBound = {
  */
 export async function dropOldest(tx: Tx, tenant: string, bound: QueueBound): Promise<RunChange[]> {
   const { queueMax } = bound
-  const ids = await listOverQueue(tx, tenant, bound, queueMax, DROPS_MAX)
+  const ids = await listQueueOverflow(tx, tenant, bound, queueMax, DROPS_MAX)
   if (ids.length === 0) return []
   const targets = await holdForCancel(tx, tenant, ids)
   const ends = targets
