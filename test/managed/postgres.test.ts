@@ -46,6 +46,7 @@ test('a connection is made under TLS to whom the certificate is for, and to nobo
   const byNumber = server.adminUrl.replace('localhost', '127.0.0.1')
   assert.equal(await connect(server.adminUrl), 1)
   assert.equal(await connect(byNumber, { tls: { ...tls, servername: 'localhost' } }), 1)
+  const elsewhere = { tls: { ...tls, servername: 'elsewhere.example' } }
   const other = { rejectUnauthorized: true, ca: createAuthority('another').ca } as const
   const refused: [string, () => Promise<unknown>, RegExp][] = [
     [
@@ -53,7 +54,11 @@ test('a connection is made under TLS to whom the certificate is for, and to nobo
       () => connect(server.adminUrl, {}),
       /takes no connection without TLS.*WEIR_POSTGRES_TLS/,
     ],
-    ['another name', () => connect(byNumber), /another name.*WEIR_POSTGRES_TLS_SERVER_NAME/],
+    [
+      'another name',
+      () => connect(byNumber, elsewhere),
+      /another name.*WEIR_POSTGRES_TLS_SERVER_NAME/,
+    ],
     [
       'another authority',
       () => connect(server.adminUrl, { tls: other }),

@@ -114,7 +114,7 @@ export function addBatchRoutes(app: App, control: Control): void {
       const answers = await admission.submitBatch(tenant, rows)
       const refused = answers.find(({ outcome }) => outcome === 'refused')
       if (refused?.outcome === 'refused') {
-        countRefused(refusalOf(control, tenant, target, refused))
+        countRefused(await refusalOf(control, tenant, target, refused))
       }
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')

@@ -67,7 +67,7 @@ export function addSubmitRoutes(app: App, control: Control): void {
       await refuseWithoutRoom(control, tenant, [{ target, job }]).catch(countRefused)
       const answer = await admission.submit(tenant, job)
       metrics.submits.inc({ outcome: answer.outcome })
-      if (answer.outcome === 'refused') throw refusalOf(control, tenant, target, answer)
+      if (answer.outcome === 'refused') throw await refusalOf(control, tenant, target, answer)
       if (answer.outcome === 'repeated' && !answer.sameBody) {
         throw toMismatch('/idempotency-key')
       }

@@ -1,4 +1,4 @@
-import { asTenant, findSubmitKeys } from '@weir/postgres'
+import { asTenant, findSubmitKeys, getTenant, getUsage } from '@weir/postgres'
 import type { Control } from '../control.ts'
 import { findPressure } from '../flow/path-pressure.ts'
 import type { Submit } from './admit.ts'
@@ -12,8 +12,22 @@ const sinceAdmitted = ({ admittedAt }: Parts, tenant: string): number =>
   performance.now() - (admittedAt(tenant) ?? Number.NEGATIVE_INFINITY)
 
 /** What a tenant is told whose quota has no room: by whom its jobs are held up counts too. */
-export function refusalOf(parts: Parts, tenant: string, target: Target, refused: Refused) {
-  return toRefusal(refused, sinceAdmitted(parts, tenant), findPressure(target.plan, parts.gates))
+export async function refusalOf(parts: Parts, tenant: string, target: Target, refused: Refused) {
+  const pressure = findPressure(target.plan, parts.gates)
+  const isHeldUp = pressure !== undefined && (await isQueueFull(parts, tenant))
+  return toRefusal(refused, sinceAdmitted(parts, tenant), isHeldUp ? pressure : undefined)
+}
+
+/**
+ * Whether a queue is full because its jobs do not get on: not where it is a batch that is too large for
+ * it, nor where the tenant has as many jobs in flight as it may.
+ */
+async function isQueueFull({ pool }: Parts, tenant: string): Promise<boolean> {
+  const tx = asTenant(pool, tenant)
+  const [owner, usage] = await Promise.all([getTenant(tx, tenant), getUsage(tx, tenant)])
+  if (owner === undefined || usage === undefined) return false
+  const { maxQueuedJobs, maxInFlightJobs } = owner.quotas
+  return usage.queuedJobs * 2 > maxQueuedJobs && usage.inFlightJobs < maxInFlightJobs
 }
 
 /**
