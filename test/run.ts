@@ -25,6 +25,9 @@ const CONCURRENCY = 2
 
 /** What takes the cores away makes them fail. */
 const ALONE = [
+  // Hold what the specification says in seconds: how soon a job fails or is cancelled, who starts beside whom.
+  'test/e2e/cancel.test.ts',
+  'test/e2e/flows.test.ts',
   // Compares rates and waits with the clock to a few percent.
   'test/e2e/load.test.ts',
   // Bounds the spans on their way by two batches; how many are given up at once depends on the pace.

@@ -12,7 +12,8 @@ function refuses(text: string, code: ErrorCode = 'invalid_request') {
     (error) => WeirError.is(error) && error.code === code,
     text.slice(0, 40),
   )
-  assert.ok(performance.now() - start < 1_000, `took long: ${text.slice(0, 40)}`)
+  // What expands without end takes for ever, not just long on a machine that is short of time.
+  assert.ok(performance.now() - start < 10_000, `took long: ${text.slice(0, 40)}`)
 }
 
 test('a document of plain values is read', () => {
