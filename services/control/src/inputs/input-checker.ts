@@ -3,8 +3,13 @@ import { Worker } from 'node:worker_threads'
 import { WeirError } from '@weir/contracts'
 import type { InputAnswer, InputFault, InputQuestion } from './input-worker.ts'
 
-/** A tenant's schema may compile, or check one portion of inputs, for this long. */
+/** Of the processor: a tenant's schema may compile, or check one portion of inputs, for this long. */
 const KILL_AFTER_MS = 250
+/** However little of it the thread was given: others wait behind it. */
+const KILL_AT_LAST_MS = 5_000
+/** A thread answers at once what it has used, whatever it does, unless it gets no time for that either. */
+const ANSWER_MS = 250
+const LOOK_AGAIN_MS = 20
 /** A first use pays for starting the thread and loading the compiler; that is not the tenant's time. */
 const START_MS = 10_000
 const WAITING_MAX = 2_000
@@ -31,8 +36,9 @@ type Task = {
 
 /**
  * Compiles and runs tenants' schemas in worker threads that are killed when a question takes too
- * long: a schema is as trusted as code. Each schema always goes to the same thread, so a slow one
- * keeps at most the schemas waiting that share its thread, and those for at most 250 ms.
+ * long: a schema is as trusted as code. What counts is the thread's time on the processor: on a busy
+ * machine a schema of no fault would be refused else. Each schema always goes to the same thread, so a
+ * slow one keeps at most the schemas waiting that share its thread, for 250 ms of work.
  */
 export function createInputChecker(threads = 2): InputChecker {
   const lanes = Array.from({ length: threads }, () => new Lane())
@@ -95,6 +101,20 @@ function* portionsOf(inputs: readonly string[]): Generator<string[]> {
   if (portion.length > 0) yield portion
 }
 
+/** Milliseconds on the processor; undefined where the thread does not tell in time. */
+async function cpuSince(
+  worker: Worker,
+  from: NodeJS.CpuUsage | undefined,
+): Promise<number | undefined> {
+  if (from === undefined) return undefined
+  const unanswered = new Promise<undefined>((resolve) => {
+    setTimeout(() => resolve(undefined), ANSWER_MS).unref()
+  })
+  const usage = worker.cpuUsage(from).catch(() => undefined)
+  const used = await Promise.race([usage, unanswered])
+  return used && (used.user + used.system) / 1_000
+}
+
 /** One thread and the questions that wait for it; they are asked one at a time. */
 class Lane {
   #worker: Worker | undefined
@@ -122,10 +142,26 @@ class Lane {
     const worker = this.#running()
     worker.ref()
     worker.postMessage(task.question)
-    this.#timer = setTimeout(
-      () => void this.#kill('killed'),
-      this.#started ? KILL_AFTER_MS : KILL_AFTER_MS + START_MS,
-    )
+    if (this.#started) this.#watch(worker, task)
+    else this.#timer = setTimeout(() => void this.#kill('killed'), KILL_AFTER_MS + START_MS)
+  }
+
+  /** Ends the thread when the question has used up its time on the processor. */
+  #watch(worker: Worker, task: Task): void {
+    const from = worker.cpuUsage().catch(() => undefined)
+    const startedAt = performance.now()
+    const look = async () => {
+      const spentMs = (await cpuSince(worker, await from)) ?? 0
+      // Answered meanwhile, or ended.
+      if (this.#current !== task || this.#worker !== worker) return
+      const isOver = performance.now() - startedAt >= KILL_AT_LAST_MS
+      if (spentMs >= KILL_AFTER_MS || isOver) {
+        void this.#kill('killed')
+        return
+      }
+      this.#timer = setTimeout(look, Math.max(LOOK_AGAIN_MS, KILL_AFTER_MS - spentMs))
+    }
+    this.#timer = setTimeout(look, KILL_AFTER_MS)
   }
 
   #running(): Worker {
