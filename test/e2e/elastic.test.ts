@@ -18,6 +18,11 @@ const system = await startSystem({
   env: { WEIR_CONCURRENCY: '4', WEIR_SCALE_DOWN_AFTER_MS: '3000' },
 })
 after(() => system.stop())
+type Registered = { readonly state: string }
+// A change that meets the stage's own activation is refused.
+await until('the stage to be active', async () => {
+  return (await system.operator.get<Registered>('/v1/stages/work@1')).state === 'active'
+})
 await system.operator.call('PUT', '/v1/stages/work@1', {
   body: { replicas: { min: 1, max: MOST } },
 })

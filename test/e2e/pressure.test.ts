@@ -26,10 +26,14 @@ afterEach(() => {
   // A test that fails must not leave a stage that stands still to the next one.
   for (const path of bars) rmSync(path, { force: true })
 })
-await system.operator.call('PUT', '/v1/stages/small@1', { body: { inFlightMax: 8 } })
-
 const until = <Value>(what: string, condition: () => Value | Promise<Value>) =>
   untilWithin(what, condition, SOON_MS)
+type Registered = { readonly state: string }
+// A change that meets the stage's own activation is refused.
+await until('the stage to be active', async () => {
+  return (await system.operator.get<Registered>('/v1/stages/small@1')).state === 'active'
+})
+await system.operator.call('PUT', '/v1/stages/small@1', { body: { inFlightMax: 8 } })
 const quotas = { submitRatePerSecond: 10_000, submitBurst: 10_000, maxInFlightJobs: 10_000 }
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
 
