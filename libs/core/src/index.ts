@@ -6,6 +6,7 @@ export {
   decideGate,
   type GateDecision,
   type GateState,
+  gapAt,
   type StageLoad,
 } from './gate/decide-gate.ts'
 export { createDrainRate, type DrainRate, isBacklog, lagToMs } from './gate/drain-rate.ts'

@@ -126,18 +126,25 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     hint()
   }
 
+  const follow = (
+    topic: string,
+    from: 'earliest' | 'latest',
+    read: (records: readonly KafkaRecord[]) => void,
+  ) =>
+    createReader({
+      kafka,
+      topics: [topic],
+      from,
+      maxWaitMs: 5_000,
+      onRecords: (_topic, _partition, records) => read(records),
+      onFatal: options.fail,
+    })
+
   const readControl = (records: readonly KafkaRecord[]) => {
     stages.read(records)
     hint()
   }
-  const control = createReader({
-    kafka,
-    topics: [topics.control],
-    from: 'earliest',
-    maxWaitMs: 5_000,
-    onRecords: (_topic, _partition, records) => readControl(records),
-    onFatal: options.fail,
-  })
+  const control = follow(topics.control, 'earliest', readControl)
   const readChanges = (records: readonly KafkaRecord[]) => {
     for (const { value } of records) {
       if (value === null) continue
@@ -152,14 +159,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       }
     }
   }
-  const changes = createReader({
-    kafka,
-    topics: [topics.changes],
-    from: 'latest',
-    maxWaitMs: 5_000,
-    onRecords: (_topic, _partition, records) => readChanges(records),
-    onFatal: options.fail,
-  })
+  const changes = follow(topics.changes, 'latest', readChanges)
   const readGates = (records: readonly KafkaRecord[]) => {
     let isGate = false
     for (const { key, value, timestamp } of records) {
@@ -171,14 +171,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
     }
     if (isGate && hasBacklog) hint()
   }
-  const gateReader = createReader({
-    kafka,
-    topics: [topics.gates],
-    from: 'earliest',
-    maxWaitMs: 5_000,
-    onRecords: (_topic, _partition, records) => readGates(records),
-    onFatal: options.fail,
-  })
+  const gateReader = follow(topics.gates, 'earliest', readGates)
   await Promise.all([control.caughtUp, changes.caughtUp, gateReader.caughtUp])
   areGatesNew = true
   const shelf = await createPlanShelf({ kafka, producer, pool, topics, onFatal: options.fail })

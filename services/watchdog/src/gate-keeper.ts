@@ -5,6 +5,7 @@ import {
   decideGate,
   type GateDecision,
   type GateState,
+  gapAt,
   isBacklog,
   type ScaleState,
   type StageLoad,
@@ -43,7 +44,11 @@ export function createGateKeeper(
   /** Of a stage over its lanes: what it does for the one it does not do for the other. */
   const rates = new Map<string, { readonly rate: DrainRate; wasBehind: boolean }>()
   const scales = new Map<string, ScaleState>()
-  const before = Map.groupBy(published, ({ stage }) => stage)
+  /** What an earlier leader has measured, over the lanes. */
+  const ratesBefore = new Map<string, number>()
+  for (const { stage, drainRate } of published) {
+    ratesBefore.set(stage, (ratesBefore.get(stage) ?? 0) + drainRate)
+  }
   for (const { stage, state, inFlightLimit, reason, instancesWanted } of published) {
     if (instancesWanted !== undefined) {
       scales.set(stage, {
@@ -55,15 +60,14 @@ export function createGateKeeper(
       ...{ state, inFlightLimit, reason },
       ...{ sinceMs: startMs, decidedAtMs: startMs, finishedAtMs: startMs, finished: undefined },
       ...{ lateSinceMs: undefined, wideSinceMs: undefined, busySinceMs: undefined },
-      gapMs: gapBefore(before.get(stage) ?? []),
+      gapMs: gapAt(ratesBefore.get(stage) ?? 0),
     })
   }
 
   const rateOf = (ref: string, lanes: readonly Level[], nowMs: number): DrainRate => {
     let known = rates.get(ref)
     if (known === undefined) {
-      const from = (before.get(ref) ?? []).reduce((sum, gate) => sum + gate.drainRate, 0)
-      known = { rate: createDrainRate(from), wasBehind: false }
+      known = { rate: createDrainRate(ratesBefore.get(ref)), wasBehind: false }
       rates.set(ref, known)
     }
     const isBehind = lanes.some(isBacklog)
@@ -120,11 +124,6 @@ export function createGateKeeper(
       return decisions
     },
   }
-}
-
-function gapBefore(gates: readonly GateRecord[]): number | undefined {
-  const perSecond = gates.reduce((sum, { drainRate }) => sum + drainRate, 0)
-  return perSecond > 0 ? 1_000 / perSecond : undefined
 }
 
 function loadOf(

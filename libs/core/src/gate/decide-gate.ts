@@ -1,4 +1,4 @@
-import type { GateRecord, StageRecord } from '@weir/contracts'
+import { type GateRecord, STAGE_STATES, type StageRecord } from '@weir/contracts'
 
 /** What is measured of a stage, over its lanes. */
 export type StageLoad = {
@@ -123,7 +123,7 @@ export function decideGate(
 
   const max = aim.inFlightMax
   const floor = Math.min(max, Math.max(1, load.floor))
-  const isOurs = before !== undefined && !STAGE_STATES.has(before.reason)
+  const isOurs = before !== undefined && !STATES.has(before.reason)
   const was = isOurs ? before.state : 'open'
 
   const closing = reasonToClose(memory, aim, load, floor, nowMs)
@@ -162,13 +162,8 @@ export function decideGate(
   return become('throttled', raise(limit, load, aim, max, elapsedMs), reason)
 }
 
-const STAGE_STATES: ReadonlySet<string> = new Set([
-  'created',
-  'launched',
-  'deactivated',
-  'terminating',
-  'terminated',
-])
+/** Its reason is the state of the stage: it was not the load that decided. */
+const STATES: ReadonlySet<string> = new Set(STAGE_STATES)
 
 type Memory = Omit<GateState, keyof GateDecision | 'sinceMs' | 'decidedAtMs'>
 
@@ -181,29 +176,30 @@ function remember(
   const { finished } = load
   const gapMs = gapOf(before, load, nowMs)
   // A stage that must not work is not slow at it.
-  const isAtWork = aim.state === 'active'
-  if (before === undefined || !isAtWork) {
+  if (aim.state !== 'active') {
     const none = { lateSinceMs: undefined, wideSinceMs: undefined, busySinceMs: undefined }
-    const first = { ...none, finished, finishedAtMs: nowMs, gapMs }
-    if (!isAtWork) return first
-    return { ...first, ...since(before, aim, load, nowMs) }
+    return { ...none, finished, finishedAtMs: nowMs, gapMs }
   }
-  const finishedAtMs = hasMoved(before, load) ? nowMs : before.finishedAtMs
-  return { ...since(before, aim, load, nowMs), finished, finishedAtMs, gapMs }
-}
-
-function since(before: GateState | undefined, aim: GateAim, load: StageLoad, nowMs: number) {
   const isLate = delayOf(load) > aim.targetDelayMs
+  const isWide = load.waiting > 0 && load.isWide
   return {
     lateSinceMs: isLate ? (before?.lateSinceMs ?? nowMs) : undefined,
-    wideSinceMs: load.waiting > 0 && load.isWide ? (before?.wideSinceMs ?? nowMs) : undefined,
+    wideSinceMs: isWide ? (before?.wideSinceMs ?? nowMs) : undefined,
     busySinceMs: load.lag > 0 ? (before?.busySinceMs ?? nowMs) : undefined,
+    finished,
+    finishedAtMs: before === undefined || hasMoved(before, load) ? nowMs : before.finishedAtMs,
+    gapMs,
   }
+}
+
+/** From one record to the next at a rate; undefined where that is not known. */
+export function gapAt(perSecond: number): number | undefined {
+  return perSecond > 0 ? 1_000 / perSecond : undefined
 }
 
 /** Over the last ten or so that were finished; the time without anything to do is no part of it. */
 function gapOf(before: GateState | undefined, load: StageLoad, nowMs: number): number | undefined {
-  if (before === undefined) return load.drainRate > 0 ? 1_000 / load.drainRate : undefined
+  if (before === undefined) return gapAt(load.drainRate)
   if (!hasMoved(before, load)) return before.gapMs
   const count = Math.max(1, load.finished - (before.finished ?? load.finished))
   const fromMs = Math.max(before.finishedAtMs, before.busySinceMs ?? before.decidedAtMs)

@@ -106,15 +106,12 @@ export function addBatchRoutes(app: App, control: Control): void {
       })
       // For what is said where a quota is full the first one speaks for all.
       const target = found.get(jobs[0]?.version) as Target
-      const countRefused = (error: unknown): never => {
-        metrics.submits.inc({ outcome: 'refused' }, jobs.length)
-        throw error
-      }
-      await refuseWithoutRoom(control, tenant, submits).catch(countRefused)
+      await refuseWithoutRoom(control, tenant, submits)
       const answers = await admission.submitBatch(tenant, rows)
       const refused = answers.find(({ outcome }) => outcome === 'refused')
       if (refused?.outcome === 'refused') {
-        countRefused(await refusalOf(control, tenant, target, refused))
+        metrics.submits.inc({ outcome: 'refused' }, jobs.length)
+        throw await refusalOf(control, tenant, target, refused)
       }
       const isReplay = answers.every(({ outcome }) => outcome === 'repeated')
       if (isReplay) reply.header('idempotency-replayed', 'true')

@@ -31,10 +31,6 @@ export const waitSchema = Type.Optional(Type.Integer({ minimum: 0, maximum: limi
 /** The way in for one job. */
 export function addSubmitRoutes(app: App, control: Control): void {
   const { targets, inputs, admission, metrics } = control
-  const countRefused = (error: unknown): never => {
-    metrics.submits.inc({ outcome: 'refused' })
-    throw error
-  }
 
   app.route({
     method: 'POST',
@@ -64,7 +60,7 @@ export function addSubmitRoutes(app: App, control: Control): void {
       const idempotencyKey = request.headers['idempotency-key']
       const said = idempotencyKey === undefined ? body : { ...body, idempotencyKey }
       const job = toNewJob(params.name, target, said, input, scope)
-      await refuseWithoutRoom(control, tenant, [{ target, job }]).catch(countRefused)
+      await refuseWithoutRoom(control, tenant, [{ target, job }])
       const answer = await admission.submit(tenant, job)
       metrics.submits.inc({ outcome: answer.outcome })
       if (answer.outcome === 'refused') throw await refusalOf(control, tenant, target, answer)

@@ -5,7 +5,7 @@ import type { Submit } from './admit.ts'
 import { toNoRoom, toRefusal } from './refusal.ts'
 import type { Target } from './targets.ts'
 
-type Parts = Pick<Control, 'pool' | 'gates' | 'pathRoom' | 'admittedAt'>
+type Parts = Pick<Control, 'pool' | 'gates' | 'pathRoom' | 'admittedAt' | 'metrics'>
 type Refused = Parameters<typeof toRefusal>[0]
 
 const sinceAdmitted = ({ admittedAt }: Parts, tenant: string): number =>
@@ -32,7 +32,7 @@ async function isQueueFull({ pool }: Parts, tenant: string): Promise<boolean> {
 
 /**
  * Throws `backpressure` where a pipeline refuses rather than queues, and its path has no room for these
- * jobs; a repeat of a job that is in costs no room. Versions have policies and paths of their own.
+ * jobs, and counts them as refused; a repeat of a job that is in costs no room. Versions have policies and paths of their own.
  */
 export async function refuseWithoutRoom(
   parts: Parts,
@@ -46,6 +46,7 @@ export async function refuseWithoutRoom(
     const fresh = jobs.filter(({ idempotencyKey: key }) => key === null || !known.has(key)).length
     const stage = fresh === 0 ? undefined : parts.pathRoom.take(target.plan, fresh)
     if (stage === undefined) continue
+    parts.metrics.submits.inc({ outcome: 'refused' }, submits.length)
     const pressure = findPressure(target.plan, parts.gates)
     throw toNoRoom(stage, sinceAdmitted(parts, tenant), pressure)
   }
